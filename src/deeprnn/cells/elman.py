@@ -1,0 +1,35 @@
+"""The plain recurrent layer."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+
+from deeprnn.activations import Activation, function_of
+from deeprnn.cells.base import Cell, Recur
+from deeprnn.state import State
+
+
+@dataclass(frozen=True)
+class Elman(Cell):
+    """H_t = phi(W_xh x_t + W_hh h_{t-1} + b)   (Elman 1990)
+
+    Args:
+        hidden_size: H.
+        activation: phi, a name or any function of a tensor.
+
+    The layer's options (direction, layer_norm, zoneout, ...) are those of `Cell`.
+
+    >>> Elman(64, "relu", zoneout=0.1).describe()
+    'Elman 64 relu'
+    """
+
+    hidden_size: int
+    activation: Activation = "tanh"
+
+    gates: ClassVar = ("h",)
+    norm_groups: ClassVar = (("h",),)
+
+    def step(self, x_part: Tensor, state: State, recur: Recur) -> State:
+        phi = function_of(self.activation)
+        return State(phi(x_part + recur(state.h)))

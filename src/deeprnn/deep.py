@@ -1,0 +1,323 @@
+"""DeepRNN: the stack of layers, what joins them, and the output layer."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
+
+from deeprnn import saving
+from deeprnn.activations import Function
+from deeprnn.cells import Cell
+from deeprnn.inputs import prepare
+from deeprnn.layer import RecurrentLayer
+from deeprnn.state import DeepState, State
+from deeprnn.summary import summarise
+
+_OPTIONS = ("batch_first", "dropout", "variational", "residual", "input_to_all", "output_from_all")
+"""The stack's options: arguments of DeepRNN that a saved net's configuration repeats."""
+
+
+class Result(NamedTuple):
+    """What a `DeepRNN` returns.
+
+    Attributes:
+        output: (T, B, Q), O_t; None where the net has no output layer.
+        hidden: L tensors (T, B, H_l), H_t^(l) at every step; (T, B, 2H_l) where the layer runs both ways.
+        state: what the next call continues from: `net(x_next, result.state)`.
+        cells: L entries, an LSTM layer's c_t (T, B, H_l) and None for other cells; None unless asked for.
+    """
+
+    output: Tensor | None
+    hidden: tuple[Tensor, ...]
+    state: DeepState
+    cells: tuple[Tensor | None, ...] | None = None
+
+
+class DeepRNN(nn.Module):
+    """A network that is deep in time and in layers.
+
+        H_t^(l) = phi_l( H_t^(l-1) W_xh^(l) + H_{t-1}^(l) W_hh^(l) + b_h^(l) )      H_t^(0) = X_t
+        O_t     = H_t^(L) W_hq + b_q
+
+    Args:
+        input_size: I, features of the input, or the number of symbols where x holds integers.
+        layers: the cells, bottom layer first; each has its own kind, width, phi and options.
+        output_size: Q; None for no output layer.
+        batch_first: x, output, hidden and resets are (B, T, ...) instead of (T, B, ...). States never change.
+        dropout: probability of dropping a unit on its way up from one layer to the next, and from the top to the
+            output layer. `result.hidden` holds the states before it.
+        variational: one dropout mask for all steps of a sequence (Gal & Ghahramani 2016), instead of a new one at
+            each step.
+        residual: each layer from the second on passes up its hidden state plus what it read (Wu et al. 2016,
+            section 3.1); all layers then write equally many features. `result.hidden` holds the states themselves.
+        input_to_all: every layer reads X_t beside the layer below (Graves 2013).
+        output_from_all: the output layer reads all layers instead of the top one (DRNN-AO instead of DRNN-1O,
+            Hermans & Schrauwen 2013).
+        device, dtype: where and as what the parameters are made.
+
+    Raises:
+        ValueError: no layers, a size below 1, or widths that the options cannot join.
+
+    >>> from deeprnn import DeepRNN, Elman, GRU
+    >>> net = DeepRNN(28, [Elman(64, "tanh"), GRU(128)], 10)
+    >>> result = net(torch.randn(35, 20, 28))
+    >>> result.output.shape, [h.shape for h in result.hidden]
+    (torch.Size([35, 20, 10]), [torch.Size([35, 20, 64]), torch.Size([35, 20, 128])])
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        layers: Iterable[Cell],
+        output_size: int | None = None,
+        *,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        variational: bool = False,
+        residual: bool = False,
+        input_to_all: bool = False,
+        output_from_all: bool = False,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        cells = tuple(layers)
+        _check_build(input_size, cells, output_size, dropout, residual)
+        self.input_size = input_size
+        self.output_size = output_size
+        self.batch_first = batch_first
+        self.dropout = dropout
+        self.variational = variational
+        self.residual = residual
+        self.input_to_all = input_to_all
+        self.output_from_all = output_from_all
+        below = [input_size] + [cell.output_width + (input_size if input_to_all else 0) for cell in cells[:-1]]
+        self.layers = nn.ModuleList(
+            RecurrentLayer(cell, size, device=device, dtype=dtype) for cell, size in zip(cells, below, strict=True)
+        )
+        self.output: nn.Linear | None = None
+        if output_size is not None:
+            width = sum(cell.output_width for cell in cells) if output_from_all else cells[-1].output_width
+            self.output = nn.Linear(width, output_size, device=device, dtype=dtype)
+            nn.init.xavier_uniform_(self.output.weight)
+            nn.init.zeros_(self.output.bias)
+
+    @property
+    def cells(self) -> tuple[Cell, ...]:
+        """The layers' cells, bottom layer first."""
+        return tuple(layer.cell for layer in self.recurrent_layers)
+
+    @property
+    def recurrent_layers(self) -> tuple[RecurrentLayer, ...]:
+        """`layers`, typed."""
+        return tuple(layer for layer in self.layers if isinstance(layer, RecurrentLayer))
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The parameters' dtype."""
+        return self.recurrent_layers[0].weight_hh.dtype
+
+    @property
+    def device(self) -> torch.device:
+        """The parameters' device."""
+        return self.recurrent_layers[0].weight_hh.device
+
+    def forward(
+        self,
+        x: Tensor | PackedSequence,
+        state: DeepState | Sequence[State] | None = None,
+        *,
+        lengths: Tensor | Sequence[int] | None = None,
+        resets: Tensor | None = None,
+        cells: bool = False,
+    ) -> Result:
+        """The net over a sequence.
+
+        Args:
+            x: (T, B, I) float, or (T, B) integers below I, read as one-hot; unbatched (T, I) or (T,). With
+                batch_first, (B, T, I) or (B, T). A PackedSequence brings its own lengths; the result is padded,
+                (T, B, ...), in the rows' original order.
+            state: the states before the first step, as `result.state` gave them, (B, H_l) each; None for each
+                layer's initial state (zeros, or learned).
+            lengths: (B,) whole numbers in 0..T. Beyond its length a row's hidden is zero and its output is b_q;
+                its state is the one after its last valid step.
+            resets: (T, B) bool, or (B, T) with batch_first: True at the first step of a document. The state
+                returns to the layer's initial state, not to the one given, before that step.
+            cells: also return c_t at every step.
+
+        Raises:
+            ValueError, TypeError: an argument's shape, range or dtype does not fit; the message says how.
+        """
+        given = _as_deep_state(state, self.cells)
+        inputs = prepare(
+            x, given, lengths, resets, input_size=self.input_size, dtype=self.dtype, batch_first=self.batch_first
+        )
+        if inputs.state is not None:
+            _check_state(inputs.state, self.cells, inputs.x.shape[1], unbatched=inputs.unbatched)
+        read, hidden, passed, states, every_c = inputs.x, [], [], [], []
+        for index, layer in enumerate(self.recurrent_layers):
+            result = layer(
+                read,
+                None if inputs.state is None else inputs.state[index],
+                lengths=inputs.lengths,
+                resets=inputs.resets,
+                wants_cells=cells,
+            )
+            hidden.append(result.hidden)
+            states.append(result.state)
+            every_c.append(result.cells)
+            passed.append(result.hidden + passed[-1] if self.residual and passed else result.hidden)
+            read = self._join_input(self._drop(passed[-1]), inputs.x)
+        return Result(
+            output=None if self.output is None else inputs.restore(self._output(self.output, passed)),
+            hidden=tuple(inputs.restore(h) for h in hidden),
+            state=inputs.restore_state(DeepState(tuple(states))),
+            cells=tuple(None if c is None else inputs.restore(c) for c in every_c) if cells else None,
+        )
+
+    def initial_state(self, batch_size: int | None = None) -> DeepState:
+        """The state before the first step when none is given: zeros, or the learned one.
+
+        Args:
+            batch_size: B; None for unbatched states (H_l,).
+        """
+        batch = 1 if batch_size is None else batch_size
+        state = DeepState(tuple(layer.initial_state(batch) for layer in self.recurrent_layers))
+        return state.rows(0) if batch_size is None else state
+
+    def summary(self) -> str:
+        """A row a layer: what it is, its shapes and parameters, the kernel that runs it, and why not a faster one.
+
+        >>> from deeprnn import DeepRNN, GRU
+        >>> "layer 1 (layers.0)" in DeepRNN(3, [GRU(8)]).summary()
+        True
+        """
+        reads = "reads all layers" if self.output_from_all else "reads the top layer"
+        return summarise(self.recurrent_layers, self.output, output_reads=reads)
+
+    def save(self, directory: str | Path) -> None:
+        """Writes `model.safetensors` and `config.json`, each whole or not at all; makes the directory.
+
+        Warns:
+            UserWarning: the net has activations that are not names; they can't be written, and `load` asks for them.
+        """
+        saving.write_net(Path(directory), self._config(), self.state_dict())
+
+    @classmethod
+    def load(
+        cls,
+        directory: str | Path,
+        *,
+        functions: Mapping[str, Function] | None = None,
+        device: torch.device | str | None = None,
+    ) -> "DeepRNN":
+        """The net that `save` wrote.
+
+        Args:
+            directory: where `model.safetensors` and `config.json` lie.
+            functions: the activations that could not be written, by the place that the error names, such as
+                {"layers.0.activation": my_phi}.
+            device: where the parameters go.
+
+        Raises:
+            FileNotFoundError, ValueError: a file is missing, truncated, or does not fit; the message names it.
+        """
+        directory = Path(directory)
+        config = saving.read_config(directory)
+        path = directory / saving.CONFIG
+        cells = saving.cells_from_json(config.get("layers"), functions or {}, path)
+        try:
+            dtype = getattr(torch, config["dtype"])
+            arguments = {name: config[name] for name in ("input_size", "output_size", *_OPTIONS)}
+            net = cls(layers=cells, device="meta", dtype=dtype, **arguments)
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            raise ValueError(f"{path} describes no DeepRNN: {error}") from error
+        tensors = saving.read_tensors(directory / saving.WEIGHTS, net.state_dict(), device)
+        net.load_state_dict(tensors, assign=True)
+        return net.requires_grad_()
+
+    def _config(self) -> dict[str, Any]:
+        return {
+            "input_size": self.input_size,
+            "output_size": self.output_size,
+            "layers": saving.cells_to_json(self.cells),
+            "dtype": str(self.dtype).removeprefix("torch."),
+            **{name: getattr(self, name) for name in _OPTIONS},
+        }
+
+    def _drop(self, hidden: Tensor) -> Tensor:
+        if not self.training or self.dropout == 0:
+            return hidden
+        if not self.variational:
+            return F.dropout(hidden, self.dropout)
+        keep = 1 - self.dropout
+        return hidden * torch.empty_like(hidden[:1]).bernoulli_(keep).div_(keep) if hidden.numel() else hidden
+
+    def _join_input(self, below: Tensor, x: Tensor) -> Tensor:
+        if not self.input_to_all:
+            return below
+        if not x.is_floating_point():
+            x = F.one_hot(x, self.input_size)
+        return torch.cat([below, x.to(below.dtype)], dim=-1)
+
+    def _output(self, output: nn.Linear, passed: Sequence[Tensor]) -> Tensor:
+        if self.output_from_all:
+            return output(torch.cat([self._drop(hidden) for hidden in passed], dim=-1))
+        return output(self._drop(passed[-1]))
+
+
+def _as_deep_state(state: DeepState | Sequence[State] | None, cells: tuple[Cell, ...]) -> DeepState | None:
+    if state is None or isinstance(state, DeepState):
+        given = state
+    elif isinstance(state, State):
+        raise TypeError("state is one layer's State; a DeepRNN takes result.state, or a list of one State a layer.")
+    else:
+        given = DeepState(tuple(state))
+    if given is not None and len(given) != len(cells):
+        raise ValueError(f"state has {len(given)} layers, but this DeepRNN has {len(cells)}.")
+    return given
+
+
+def _check_state(state: DeepState, cells: tuple[Cell, ...], batch: int, *, unbatched: bool) -> None:
+    for index, (cell, layer) in enumerate(zip(cells, state, strict=True)):
+        parts = {"h": layer.h, "c": layer.c}
+        if layer.reverse is not None:
+            parts |= {"reverse.h": layer.reverse.h, "reverse.c": layer.reverse.c}
+        wanted = {*cell.states, *(f"reverse.{name}" for name in cell.states if cell.directions == 2)}
+        present = {name for name, part in parts.items() if part is not None}
+        if present != wanted:
+            raise ValueError(
+                f"state[{index}] holds {', '.join(sorted(present))}, "
+                f"but layer {index + 1} (layers.{index}), {cell.describe()}, carries {', '.join(sorted(wanted))}."
+            )
+        for name, part in parts.items():
+            if part is not None and tuple(part.shape) != (batch, cell.width):
+                given = tuple(part.shape[1:]) if unbatched else tuple(part.shape)
+                axes = f"(H,) = ({cell.width},)" if unbatched else f"(B, H) = ({batch}, {cell.width})"
+                raise ValueError(f"state[{index}].{name} has shape {given}, expected {axes}.")
+
+
+def _check_build(
+    input_size: int, cells: tuple[Cell, ...], output_size: int | None, dropout: float, residual: bool
+) -> None:
+    if input_size < 1:
+        raise ValueError(f"DeepRNN(input_size={input_size}): the input has at least one feature.")
+    if output_size is not None and output_size < 1:
+        raise ValueError(f"DeepRNN(output_size={output_size}): at least 1, or None for no output layer.")
+    if not cells:
+        raise ValueError("DeepRNN(layers=[]): give at least one cell, such as [GRU(64)].")
+    for index, cell in enumerate(cells):
+        if not isinstance(cell, Cell):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(f"DeepRNN(layers=[...]): layers[{index}] is {cell!r}, expected a cell such as GRU(64).")
+    if not 0.0 <= dropout < 1.0:
+        raise ValueError(f"DeepRNN(dropout={dropout}): a probability in [0, 1).")
+    widths = [cell.output_width for cell in cells]
+    if residual and len(set(widths)) > 1:
+        raise ValueError(
+            f"DeepRNN(residual=True): the layers write {', '.join(map(str, widths))} features,\n"
+            f"  and a residual connection adds equal widths only; make them equal, or leave residual out."
+        )

@@ -1,0 +1,169 @@
+"""torch's own recurrent operators, where they compute just this: cuDNN on CUDA, oneDNN's LSTM on CPU, any dtype."""
+
+from collections.abc import Callable, Mapping
+from itertools import pairwise
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
+
+from deeprnn.cells import GRU, LSTM, Cell, Elman
+from deeprnn.kernels.interface import Facts, Scan, ScanResult
+from deeprnn.state import State, select
+
+NAME = "aten"
+
+
+def why_not(facts: Facts) -> str | None:
+    """Why torch has no operator that computes exactly this call; None if it has."""
+    cell = facts.cell
+    reason = _why_not_cell(cell)
+    if reason is not None:
+        return reason
+    if cell.layer_norm:
+        return "torch's operators have no layer normalisation"
+    if facts.recurrent_mask:
+        return "torch's operators have no recurrent dropout"
+    if facts.zoneout:
+        return "torch's operators have no zoneout"
+    if facts.wants_cells and "c" in cell.states:
+        return "torch's operators do not return c_t at every step"
+    if facts.empty:
+        return "torch's operators refuse empty sequences"
+    if facts.transformed:
+        return "torch's operators do not support torch.func transforms"
+    if facts.tracing and (facts.lengths or facts.restarts):
+        return "with lengths or resets, torch's operators cannot be traced"
+    return None
+
+
+def run(scan: Scan) -> ScanResult:
+    """The layer through torch's operator: one call between restarts. See `Scan` for the meaning of each part."""
+    x = scan.x
+    if not x.is_floating_point():
+        x = F.one_hot(x, scan.weights["weight_xh"].shape[1]).to(scan.weights["weight_xh"].dtype)
+    if not scan.reverse:
+        hidden, state = _forward(scan, x, scan.restarts)
+        return ScanResult(hidden, None, state)
+    order = _reversed_order(scan)
+    restarts = None if scan.restarts is None else torch.gather(scan.restarts, 0, order)
+    hidden, state = _forward(scan, _reorder(x, order), restarts)
+    return ScanResult(_reorder(hidden, order), None, state)
+
+
+def _why_not_cell(cell: Cell) -> str | None:
+    if isinstance(cell, Elman):
+        if cell.activation in ("tanh", "relu"):
+            return None
+        return "torch's RNN has tanh and relu only"
+    if isinstance(cell, GRU | LSTM):
+        if isinstance(cell, GRU) and not cell.reset_after:
+            return "torch's GRU resets after the product"
+        if (cell.activation, cell.gate_activation) == ("tanh", "sigmoid"):
+            return None
+        return f"torch's {type(cell).__name__} has tanh and sigmoid only"
+    return "torch has no such cell"
+
+
+def _forward(scan: Scan, x: Tensor, restarts: Tensor | None) -> tuple[Tensor, State]:
+    """The sequence from step 0 on, in segments that begin where some row restarts."""
+    operator, weights = _operator(scan.cell), _flat_weights(scan.cell, scan.weights)
+    state = scan.state
+    hidden: list[Tensor] = []
+    for start, stop in _segments(scan.steps, restarts):
+        if restarts is not None:
+            restart = restarts[start]
+            if scan.lengths is not None:
+                restart = restart & (start < scan.lengths)
+            state = select(restart.unsqueeze(-1), scan.initial, state)
+        if scan.lengths is None:
+            segment, state = operator(x[start:stop], state, weights)
+        else:
+            segment, state = _ragged(operator, x[start:stop], state, weights, scan.lengths - start)
+        hidden.append(segment)
+    return hidden[0] if len(hidden) == 1 else torch.cat(hidden), state
+
+
+def _segments(steps: int, restarts: Tensor | None) -> list[tuple[int, int]]:
+    if restarts is None:
+        return [(0, steps)]
+    starts = torch.nonzero(restarts.any(dim=1)).flatten().tolist()
+    edges = sorted({0, *starts, steps})
+    return list(pairwise(edges))
+
+
+Operator = Callable[[Tensor | PackedSequence, State, list[Tensor]], tuple[Any, State]]
+
+
+def _ragged(
+    operator: Operator, x: Tensor, state: State, weights: list[Tensor], lengths: Tensor
+) -> tuple[Tensor, State]:
+    """One segment whose rows end at different steps; rows of no step run one that is then dropped."""
+    lengths = lengths.clamp(0, x.shape[0])
+    packed = pack_padded_sequence(x, lengths.clamp(min=1).cpu(), enforce_sorted=False)
+    assert packed.sorted_indices is not None
+    assert packed.unsorted_indices is not None
+    output, after = operator(packed, state.rows(packed.sorted_indices), weights)
+    after = after.rows(packed.unsorted_indices)
+    padded, _ = pad_packed_sequence(
+        PackedSequence(output, packed.batch_sizes, packed.sorted_indices, packed.unsorted_indices),
+        total_length=x.shape[0],
+    )
+    valid = torch.arange(x.shape[0], device=x.device)[:, None] < lengths
+    hidden = torch.where(valid.unsqueeze(-1), padded, torch.zeros_like(padded))
+    return hidden, select((lengths > 0).unsqueeze(-1), after, state)
+
+
+def _operator(cell: Cell) -> Operator:
+    """torch's operator for a cell, as a function of (x, state, flat weights)."""
+    if isinstance(cell, LSTM):
+        return _call_lstm
+    function: Any = torch.gru if isinstance(cell, GRU) else _RNN[str(getattr(cell, "activation", ""))]
+
+    def call(x: Tensor | PackedSequence, state: State, weights: list[Tensor]) -> tuple[Tensor, State]:
+        hidden, h = _call(function, x, state.h.unsqueeze(0), weights)
+        return hidden, State(h.squeeze(0))
+
+    return call
+
+
+_RNN: dict[str, Any] = {"tanh": torch.rnn_tanh, "relu": torch.rnn_relu}
+
+
+def _call_lstm(x: Tensor | PackedSequence, state: State, weights: list[Tensor]) -> tuple[Tensor, State]:
+    assert state.c is not None
+    hidden, h, c = _call(torch.lstm, x, (state.h.unsqueeze(0), state.c.unsqueeze(0)), weights)
+    return hidden, State(h.squeeze(0), c.squeeze(0))
+
+
+def _call(function: Any, x: Tensor | PackedSequence, state: Any, weights: list[Tensor]) -> Any:
+    biases, layers, dropout, train, both = len(weights) == 4, 1, 0.0, torch.is_grad_enabled(), False
+    if isinstance(x, PackedSequence):
+        return function(x.data, x.batch_sizes, state, weights, biases, layers, dropout, train, both)
+    return function(x, state, weights, biases, layers, dropout, train, both, False)
+
+
+def _flat_weights(cell: Cell, weights: Mapping[str, Tensor]) -> list[Tensor]:
+    """torch's order: weight_ih, weight_hh, bias_ih, bias_hh; only a GRU's b_hn needs the second bias."""
+    flat = [weights["weight_xh"], weights["weight_hh"]]
+    if "bias" in weights:
+        second = torch.zeros_like(weights["bias"])
+        if "bias_hn" in weights:
+            second = torch.cat([second[: 2 * cell.width], weights["bias_hn"]])
+        flat += [weights["bias"], second]
+    return flat
+
+
+def _reversed_order(scan: Scan) -> Tensor:
+    """(T, B): the step that stands at place t when each row is reversed within its length; its own inverse."""
+    steps = torch.arange(scan.steps, device=scan.x.device)[:, None]
+    if scan.lengths is None:
+        return (scan.steps - 1 - steps).expand(-1, scan.x.shape[1])
+    return torch.where(steps < scan.lengths, scan.lengths - 1 - steps, steps)
+
+
+def _reorder(sequence: Tensor, order: Tensor) -> Tensor:
+    """(T, B, F) with its steps taken in `order` (T, B)."""
+    return torch.gather(sequence, 0, order.unsqueeze(-1).expand(-1, -1, sequence.shape[-1]))

@@ -1,0 +1,131 @@
+"""What every kernel is given and gives back: one layer, over one sequence, in one direction."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+from deeprnn.cells import Cell
+from deeprnn.state import State
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What decides which kernel can run a call: its kind, nothing of its values.
+
+    Attributes:
+        integer_input: x holds indices, read as one-hot.
+        empty: T, B or I is zero.
+        lengths, restarts: whether the call has them.
+        recurrent_mask, zoneout: whether the state is masked in this call.
+        wants_cells: c_t at every step is asked for.
+        tracing: torch.compile or torch.export reads the call.
+        transformed: a torch.func transform (vmap, grad, jvp, ...) surrounds the call.
+    """
+
+    cell: Cell
+    dtype: torch.dtype
+    device: str
+    integer_input: bool = False
+    empty: bool = False
+    lengths: bool = False
+    restarts: bool = False
+    recurrent_mask: bool = False
+    zoneout: bool = False
+    wants_cells: bool = False
+    tracing: bool = False
+    transformed: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Scan:
+    """One layer over one sequence in one direction.
+
+    Attributes:
+        cell: the layer's equations.
+        weights: the direction's weights by name: weight_xh (G*H, I), weight_hh (G*H, H), bias (G*H,), and what
+            the cell and its options add (bias_hn (H,); gain_xh, gain_hh (G*H,), gain_c, bias_c (H,)).
+        x: (T, B, I), or (T, B) int64 indices below I.
+        state: (B, H) each, the state before the first step of this direction.
+        initial: (B, H) each, the state that a restart goes back to.
+        reverse: steps run from T-1 to 0.
+        lengths: (B,) int64 in 0..T; steps at and beyond a row's length leave its state alone. None: all T.
+        restarts: (T, B) bool; where it holds, and the step lies within the row's length, the state becomes
+            `initial` before step t is computed (in this direction's order). None: nowhere.
+        recurrent_mask: (B, H), multiplies h on its way into W_hh. None: no mask.
+        zoneout: (T, B, H) each, in 0..1, often of stride 0: new = keep * old + (1 - keep) * new. None: no zoneout.
+        wants_cells: whether to return c_t at every step.
+    """
+
+    cell: Cell
+    weights: Mapping[str, Tensor]
+    x: Tensor
+    state: State
+    initial: State
+    reverse: bool = False
+    lengths: Tensor | None = None
+    restarts: Tensor | None = None
+    recurrent_mask: Tensor | None = None
+    zoneout: State | None = None
+    wants_cells: bool = False
+
+    @property
+    def steps(self) -> int:
+        """T."""
+        return self.x.shape[0]
+
+    def facts(self) -> Facts:
+        """The kind of this call."""
+        return Facts(
+            cell=self.cell,
+            dtype=self.weights["weight_hh"].dtype,
+            device=self.x.device.type,
+            integer_input=not self.x.is_floating_point(),
+            empty=0 in self.x.shape,
+            lengths=self.lengths is not None,
+            restarts=self.restarts is not None,
+            recurrent_mask=self.recurrent_mask is not None,
+            zoneout=self.zoneout is not None,
+            wants_cells=self.wants_cells,
+            tracing=torch.compiler.is_compiling(),
+            transformed=_transformed(),
+        )
+
+
+class ScanResult(NamedTuple):
+    """What a kernel returns.
+
+    Attributes:
+        hidden: (T, B, H), zero beyond a row's length.
+        cells: (T, B, H), c_t likewise; None unless asked for.
+        state: (B, H) each, after each row's last valid step in this direction.
+    """
+
+    hidden: Tensor
+    cells: Tensor | None
+    state: State
+
+
+class Kernel(Protocol):
+    """A module of `deeprnn.kernels`: a way to run one layer over a sequence."""
+
+    @property
+    def NAME(self) -> str:  # noqa: N802  # a module's constant
+        """How the kernel is called in tables and by `force`."""
+        ...
+
+    def why_not(self, facts: Facts) -> str | None:
+        """Why this kernel cannot run such a call, in a few words; None if it can."""
+        ...
+
+    def run(self, scan: Scan) -> ScanResult:
+        """Runs it, differentiably in x, the state, the initial state and every weight."""
+        ...
+
+
+def _transformed() -> bool:
+    if torch.compiler.is_compiling():
+        return False
+    return torch._C._functorch.peek_interpreter_stack() is not None  # pyright: ignore  # no public way to ask

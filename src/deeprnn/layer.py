@@ -1,0 +1,208 @@
+"""One recurrent layer: its parameters and options, around `scan`."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from deeprnn import scan
+from deeprnn.cells import Cell
+from deeprnn.initialise import initialise
+from deeprnn.kernels import Facts, Scan, ScanResult
+from deeprnn.state import State, state_of
+
+
+class LayerResult(NamedTuple):
+    """hidden (T, B, H) or (T, B, 2H); cells likewise, if asked for and the cell has them; the state after."""
+
+    hidden: Tensor
+    cells: Tensor | None
+    state: State
+
+
+class RecurrentLayer(nn.Module):
+    """A cell's equations with weights, run over sequences in the cell's direction or in both.
+
+    Args:
+        cell: the equations and the layer's options.
+        input_size: I, features of the sequence that the layer reads.
+
+    The parameters are `weight_xh` (G*H, I), `weight_hh` (G*H, H), `bias` (G*H,), what the cell adds, and for a
+    second direction the same with `_reverse` at the end.
+    """
+
+    weight_xh: Tensor
+    weight_hh: Tensor
+
+    def __init__(
+        self,
+        cell: Cell,
+        input_size: int,
+        *,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        self.cell = cell
+        self.input_size = input_size
+        for suffix in ("", "_reverse")[: cell.directions]:
+            for name, shape in self._shapes().items():
+                weight = nn.Parameter(torch.empty(shape, device=device, dtype=dtype))
+                initialise(name, weight, cell)
+                self.register_parameter(name + suffix, weight)
+
+    def forward(
+        self,
+        x: Tensor,
+        state: State | None = None,
+        *,
+        lengths: Tensor | None = None,
+        resets: Tensor | None = None,
+        wants_cells: bool = False,
+    ) -> LayerResult:
+        """The layer over a sequence.
+
+        Args:
+            x: (T, B, I), or (T, B) int64 indices below I.
+            state: the state before the first step; None for the layer's initial state.
+            lengths: (B,) int64, 0..T.
+            resets: (T, B) bool, marks the first step of each document.
+            wants_cells: also return c_t at every step.
+        """
+        device = x.device.type
+        if torch.is_autocast_enabled(device):
+            # One rule for every kernel: under autocast a layer computes, and returns, in autocast's dtype.
+            dtype = torch.get_autocast_dtype(device)
+            with torch.autocast(device, enabled=False):
+                return self._run(x, state, lengths, resets, wants_cells, dtype)
+        return self._run(x, state, lengths, resets, wants_cells, self.weight_hh.dtype)
+
+    def facts(self) -> Facts:
+        """The kind of a plain call (no lengths, no resets) in the present mode, for tables that name its kernel."""
+        return Facts(
+            cell=self.cell,
+            dtype=self.weight_hh.dtype,
+            device=self.weight_hh.device.type,
+            recurrent_mask=self.training and self.cell.recurrent_dropout > 0,
+            zoneout=any(rate > 0 for rate in self._zoneout_rates().values()),
+        )
+
+    def initial_state(self, batch: int) -> State:
+        """(B, H) each: the state before the first step when none is given, zeros or the learned one."""
+        weights = {name: getattr(self, name) for name in self._shapes()}
+        first = self._initial(weights, batch)
+        if self.cell.directions == 1:
+            return first
+        weights = {name: getattr(self, name + "_reverse") for name in weights}
+        return State(first.h, first.c, reverse=self._initial(weights, batch))
+
+    def extra_repr(self) -> str:
+        return f"{self.cell}, input_size={self.input_size}"
+
+    def _shapes(self) -> dict[str, tuple[int, ...]]:
+        cell, height = self.cell, len(self.cell.gates) * self.cell.width
+        shapes: dict[str, tuple[int, ...]] = {
+            "weight_xh": (height, self.input_size),
+            "weight_hh": (height, cell.width),
+        }
+        if cell.bias:
+            shapes["bias"] = (height,)
+        if cell.layer_norm:
+            shapes |= {"gain_xh": (height,), "gain_hh": (height,)}
+            if "c" in cell.states:
+                shapes |= {"gain_c": (cell.width,), "bias_c": (cell.width,)}
+        shapes |= cell.extra_weights()
+        if cell.learn_initial:
+            shapes |= {f"initial_{name}": (cell.width,) for name in cell.states}
+        return shapes
+
+    def _run(
+        self,
+        x: Tensor,
+        state: State | None,
+        lengths: Tensor | None,
+        resets: Tensor | None,
+        wants_cells: bool,
+        dtype: torch.dtype,
+    ) -> LayerResult:
+        if x.is_floating_point():
+            x = x.to(dtype)
+        passes: list[ScanResult] = []
+        for index in range(self.cell.directions):
+            suffix = "_reverse" if index else ""
+            weights = {name: getattr(self, name + suffix).to(dtype) for name in self._shapes()}
+            initial = self._initial(weights, x.shape[1])
+            given = None if state is None else state.reverse if index else state
+            reverse = self.cell.direction == "reverse" or index == 1
+            passes.append(
+                scan.run(
+                    Scan(
+                        cell=self.cell,
+                        weights=weights,
+                        x=x,
+                        state=initial if given is None else State(given.h, given.c).to(dtype),
+                        initial=initial,
+                        reverse=reverse,
+                        lengths=lengths,
+                        restarts=_restarts(resets, lengths, reverse),
+                        recurrent_mask=self._recurrent_mask(initial.h),
+                        zoneout=self._zoneout(x.shape[0], initial.h),
+                        wants_cells=wants_cells,
+                    )
+                )
+            )
+        return _join(passes)
+
+    def _initial(self, weights: dict[str, Tensor], batch: int) -> State:
+        shape = (batch, self.cell.width)
+        if self.cell.learn_initial:
+            return state_of({name: weights[f"initial_{name}"].expand(shape) for name in self.cell.states})
+        hidden = weights["weight_hh"]
+        return state_of({name: hidden.new_zeros(shape) for name in self.cell.states})
+
+    def _recurrent_mask(self, like: Tensor) -> Tensor | None:
+        rate = self.cell.recurrent_dropout
+        if not self.training or rate == 0:
+            return None
+        return torch.empty_like(like).bernoulli_(1 - rate).div_(1 - rate)
+
+    def _zoneout_rates(self) -> dict[str, float]:
+        rates = {"h": self.cell.zoneout, "c": float(getattr(self.cell, "zoneout_cell", 0.0))}
+        return {name: rates[name] for name in self.cell.states}
+
+    def _zoneout(self, steps: int, like: Tensor) -> State | None:
+        rates = self._zoneout_rates()
+        if not any(rate > 0 for rate in rates.values()):
+            return None
+        shape = (steps, *like.shape)
+        if self.training:
+            return state_of({name: like.new_empty(shape).bernoulli_(rate) for name, rate in rates.items()})
+        return state_of({name: like.new_full((), rate).expand(shape) for name, rate in rates.items()})
+
+
+def _restarts(resets: Tensor | None, lengths: Tensor | None, reverse: bool) -> Tensor | None:
+    """(T, B): where a pass restarts before step t, in its own direction."""
+    if resets is None or not reverse:
+        return resets
+    # Going back, the step before (in time: after) a document's first step belongs to the next document.
+    last = torch.zeros_like(resets[:1])
+    restarts = torch.cat([resets[1:], last])
+    if lengths is None:
+        return restarts
+    beyond = torch.arange(1, resets.shape[0] + 1, device=resets.device)[:, None] >= lengths
+    return restarts & ~beyond
+
+
+def _join(passes: list[ScanResult]) -> LayerResult:
+    first = passes[0]
+    if len(passes) == 1:
+        return LayerResult(*first)
+    second = passes[1]
+    cells = None
+    if first.cells is not None and second.cells is not None:
+        cells = torch.cat([first.cells, second.cells], dim=-1)
+    return LayerResult(
+        torch.cat([first.hidden, second.hidden], dim=-1),
+        cells,
+        State(first.state.h, first.state.c, reverse=second.state),
+    )
