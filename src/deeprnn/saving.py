@@ -29,18 +29,17 @@ def cells_to_json(cells: Sequence[Cell]) -> list[dict[str, Any]]:
     layers: list[dict[str, Any]] = []
     for index, cell in enumerate(cells):
         layer: dict[str, Any] = {"cell": type(cell).__name__}
-        for field in fields(cell):
-            value: Any = getattr(cell, field.name)
-            if callable(value):
-                place = f"layers.{index}.{field.name}"
+        layer |= {field.name: getattr(cell, field.name) for field in fields(cell)}
+        for field_name, activation in cell.activations.items():
+            if not isinstance(activation, str):
+                name, place = name_of(activation), f"layers.{index}.{field_name}"
                 warnings.warn(
-                    f"{place} is the function {name_of(value)}, which can't be written to {CONFIG};\n"
-                    f"  pass it again: DeepRNN.load(directory, functions={{{place!r}: {name_of(value)}}})",
+                    f"{place} is the function {name}, which can't be written to {CONFIG};\n"
+                    f"  pass it again: DeepRNN.load(directory, functions={{{place!r}: {name}}})",
                     UserWarning,
                     stacklevel=4,
                 )
-                value = {"function": name_of(value)}
-            layer[field.name] = value
+                layer[field_name] = {"function": name}
         layers.append(layer)
     return layers
 

@@ -22,7 +22,7 @@ CELLS: dict[str, type["Cell"]] = {}
 """Every cell by its class's name; a subclass enters itself, so that a saved net finds it again."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Cell:
     """The equations of one layer, and its options. Use a subclass: `Elman`, `GRU`, `LSTM`, or your own.
 
@@ -60,7 +60,7 @@ class Cell:
     """What is carried from step to step: ("h",) or ("h", "c")."""
     norm_groups: ClassVar[tuple[tuple[str, ...], ...]]
     """The gates that layer normalisation treats as one vector."""
-    activation_fields: ClassVar[tuple[str, ...]] = ("activation",)
+    activation_fields: ClassVar[tuple[str, ...]] = ()
     """The fields that hold an activation."""
 
     def __init_subclass__(cls) -> None:
@@ -80,6 +80,13 @@ class Cell:
             raise ValueError(f"{self!r}: init is one of {', '.join(map(repr, _INITS))}.")
         for name in self.activation_fields:
             function_of(getattr(self, name))
+
+    def __repr__(self) -> str:
+        """As one would write it: `GRU(64, zoneout=0.1)`."""
+        named = {f.name: repr(getattr(self, f.name)) for f in fields(self) if getattr(self, f.name) != f.default}
+        named |= {name: name_of(phi) for name, phi in self.activations.items() if name in named and callable(phi)}
+        width = named.pop("hidden_size", "")
+        return f"{type(self).__name__}({', '.join([width, *(f'{name}={value}' for name, value in named.items())])})"
 
     @abstractmethod
     def step(self, x_part: Tensor, state: State, recur: "Recur") -> State:

@@ -10,7 +10,7 @@ from deeprnn.cells.base import Cell, Recur
 from deeprnn.state import State
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Elman(Cell):
     """H_t = phi(W_xh x_t + W_hh h_{t-1} + b)   (Elman 1990)
 
@@ -29,6 +29,7 @@ class Elman(Cell):
 
     gates: ClassVar = ("h",)
     norm_groups: ClassVar = (("h",),)
+    activation_fields: ClassVar = ("activation",)
 
     def step(self, x_part: Tensor, state: State, recur: Recur) -> State:
         phi = function_of(self.activation)

@@ -10,7 +10,7 @@ from deeprnn.cells.base import Cell, Recur
 from deeprnn.state import State
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class GRU(Cell):
     """The gated recurrent unit of Cho et al. 2014, in torch's form.
 

@@ -10,7 +10,7 @@ from deeprnn.cells.base import Cell, Recur
 from deeprnn.state import State
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class LSTM(Cell):
     """Long short-term memory (Hochreiter & Schmidhuber 1997, with the forget gate of Gers et al. 2000).
 

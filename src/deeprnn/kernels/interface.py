@@ -114,7 +114,7 @@ class Kernel(Protocol):
     """A module of `deeprnn.kernels`: a way to run one layer over a sequence."""
 
     @property
-    def NAME(self) -> str:  # noqa: N802  # a module's constant
+    def NAME(self) -> str:
         """How the kernel is called in tables and by `force`."""
         ...
 

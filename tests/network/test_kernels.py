@@ -1,0 +1,133 @@
+"""The choice among the kernels, and torch's operators against the reference."""
+
+import pytest
+import torch
+from compare import randomise
+from hypothesis import given
+from hypothesis import strategies as st
+
+import deeprnn
+from deeprnn import GRU, LSTM, Cell, DeepRNN, Elman, kernels
+from deeprnn.kernels import KERNELS, aten
+from deeprnn.kernels.interface import Facts
+
+PLAIN = [Elman(5, "tanh"), Elman(5, "relu"), GRU(5), LSTM(5)]
+
+
+def facts(cell: Cell, **differences: object) -> Facts:
+    return Facts(cell, torch.float32, "cpu", **differences)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("cell", PLAIN, ids=str)
+def test_torch_has_these(cell: Cell) -> None:
+    assert aten.why_not(facts(cell)) is None
+    assert aten.why_not(facts(cell, lengths=True, restarts=True, integer_input=True)) is None
+
+
+@pytest.mark.parametrize(
+    ("request_", "reason"),
+    [
+        (facts(Elman(5, "softplus")), "tanh and relu only"),
+        (facts(Elman(5, torch.tanh)), "tanh and relu only"),
+        (facts(GRU(5, reset_after=False)), "resets after the product"),
+        (facts(GRU(5, gate_activation="hardsigmoid")), "tanh and sigmoid only"),
+        (facts(LSTM(5, "relu")), "tanh and sigmoid only"),
+        (facts(LSTM(5, layer_norm=True)), "no layer normalisation"),
+        (facts(GRU(5), recurrent_mask=True), "no recurrent dropout"),
+        (facts(GRU(5), zoneout=True), "no zoneout"),
+        (facts(LSTM(5), wants_cells=True), "do not return c_t"),
+        (facts(GRU(5), empty=True), "empty"),
+        (facts(GRU(5), transformed=True), "torch.func"),
+        (facts(GRU(5), tracing=True, restarts=True), "traced"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_torch_lacks_these(request_: Facts, reason: str) -> None:
+    assert reason in str(aten.why_not(request_))
+
+
+@given(data=st.data())
+def test_aten_equals_reference(data: st.DataObject) -> None:
+    """Forward and every gradient, in float64, over drawn calls."""
+    cell = data.draw(st.sampled_from([*PLAIN, LSTM(3, direction="both"), GRU(2, direction="reverse")]))
+    steps, rows = data.draw(st.integers(1, 7)), data.draw(st.integers(1, 4))
+    seed = data.draw(st.integers(0, 2**16))
+    generator = torch.Generator().manual_seed(seed)
+    net = randomise(DeepRNN(3, [cell], dtype=torch.float64), seed)
+    state = net.initial_state(rows).map(lambda s: torch.randn(s.shape, dtype=s.dtype, generator=generator))
+    x = torch.randint(3, (steps, rows), generator=generator)
+    if data.draw(st.booleans()):
+        x = torch.randn(steps, rows, 3, dtype=torch.float64, generator=generator).requires_grad_()
+    call = {}
+    if data.draw(st.booleans()):
+        call["lengths"] = torch.randint(steps + 1, (rows,), generator=generator)
+    if data.draw(st.booleans()):
+        call["resets"] = torch.rand(steps, rows, generator=generator) < 0.3
+    wanted = [*net.parameters(), *([x] if x.is_floating_point() else [])]
+    found = []
+    for kernel in ("aten", "reference"):
+        with kernels.force(kernel):
+            result = net(x, state, **call)
+        tensors = [result.hidden[0], *torch.utils._pytree.tree_leaves(result.state)]
+        loss = sum((tensor * torch.arange(tensor.numel()).reshape(tensor.shape).cos()).sum() for tensor in tensors)
+        found.append(tensors + list(torch.autograd.grad(loss, wanted)))
+    for a, b in zip(*found, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-10)
+
+
+def test_force_says_why_it_cannot() -> None:
+    net = DeepRNN(3, [Elman(4, "softplus")])
+    with kernels.force("aten"), pytest.raises(RuntimeError, match="cannot run Elman 4 softplus: torch's RNN has tanh"):
+        net(torch.zeros(2, 1, 3))
+    net(torch.zeros(2, 1, 3))
+
+
+def test_force_of_nothing_known() -> None:
+    with pytest.raises(ValueError, match=r"there are .*reference"), kernels.force("cuda"):
+        pass
+
+
+def test_summary_names_kernels_and_reasons() -> None:
+    net = DeepRNN(7, [Elman(4, "sin"), GRU(5, layer_norm=True)], 3)
+    with kernels.force("reference"):
+        lines = net.summary().splitlines()
+    assert lines[2].startswith("layer 1 (layers.0)  Elman 4 sin")
+    assert lines[4].startswith("output")
+    assert lines[2].split()[-1] == "reference"
+    total = sum(p.numel() for p in net.parameters())
+    assert f"{total:,} parameters, torch.float32 on cpu" in lines[-1]
+    if not any(kernel.NAME == "native" for kernel in KERNELS):
+        assert "torch's RNN has tanh and relu only" in net.summary()
+
+
+def test_a_custom_cell_runs_and_is_saved(tmp_path) -> None:
+    """One class is all that a new cell needs."""
+    from dataclasses import dataclass
+    from typing import ClassVar
+
+    from deeprnn import State
+
+    @dataclass(frozen=True)
+    class Leaky(Cell):
+        hidden_size: int
+        rate: float = 0.25
+
+        gates: ClassVar = ("h",)
+        norm_groups: ClassVar = (("h",),)
+
+        def extra_weights(self) -> dict[str, tuple[int, ...]]:
+            return {"scale": (self.hidden_size,)}
+
+        def step(self, x_part, state, recur):
+            target = torch.tanh(x_part + recur(state.h)) * recur.weights["scale"]
+            return State(state.h + self.rate * (target - state.h))
+
+    try:
+        net = randomise(DeepRNN(3, [Leaky(4, direction="both", layer_norm=True, zoneout=0.1), GRU(2)], 2))
+        result = net(torch.randn(5, 2, 3), lengths=[5, 3])
+        result.output.sum().backward()
+        assert net.recurrent_layers[0].scale.grad.abs().sum() > 0
+        net.save(tmp_path)
+        assert DeepRNN.load(tmp_path).cells == net.cells
+    finally:
+        deeprnn.cells.CELLS.pop("Leaky")
