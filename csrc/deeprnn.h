@@ -105,4 +105,16 @@ void forward(Isa isa, const Shape& shape, const Inputs& inputs, const float* pac
 void backward(Isa isa, const Shape& shape, const Inputs& inputs, const Outputs& outputs, const Gradients& gradients,
               const Parallel& parallel);
 
+// phi, its derivative (from its output or argument, as the backward pass has it), exp and log1p of n floats, by the
+// vector functions that the kernels use. `out` may be `in`.
+void map(Isa isa, Phi phi, const float* in, float* out, int64_t n);
+void map_derivative(Isa isa, Phi phi, const float* kept, float* out, int64_t n);
+void map_exp(Isa isa, const float* in, float* out, int64_t n);
+void map_log1p(Isa isa, const float* in, float* out, int64_t n);
+
+// What the machine can do, measured for a few hundredths of a second on `threads` threads of their own: multiply-adds
+// in registers, in 1e9 flops a second; and reads of a working set of `bytes` a thread, in 1e9 bytes a second.
+double fma_peak_gflops(Isa isa, int threads);
+double read_gbps(Isa isa, int threads, int64_t bytes);
+
 }  // namespace deeprnn
