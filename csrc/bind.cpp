@@ -4,7 +4,6 @@
 
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/array.h>
-#include <nanobind/stl/pair.h>
 
 #include <array>
 #include <bit>
@@ -234,4 +233,25 @@ NB_MODULE(_native, module) {
   module.def("forward", &forward);
   module.def("backward", &backward);
   module.def("fingerprint", &fingerprint);
+  module.def("map", [](int32_t isa, int32_t phi, uint64_t in, uint64_t out, int64_t n) {
+    deeprnn::map(static_cast<Isa>(isa), static_cast<deeprnn::Phi>(phi), at<const float>(in), at<float>(out), n);
+  });
+  module.def("map_derivative", [](int32_t isa, int32_t phi, uint64_t kept, uint64_t out, int64_t n) {
+    deeprnn::map_derivative(static_cast<Isa>(isa), static_cast<deeprnn::Phi>(phi), at<const float>(kept), at<float>(out),
+                            n);
+  });
+  module.def("map_exp", [](int32_t isa, uint64_t in, uint64_t out, int64_t n) {
+    deeprnn::map_exp(static_cast<Isa>(isa), at<const float>(in), at<float>(out), n);
+  });
+  module.def("map_log1p", [](int32_t isa, uint64_t in, uint64_t out, int64_t n) {
+    deeprnn::map_log1p(static_cast<Isa>(isa), at<const float>(in), at<float>(out), n);
+  });
+  module.def("fma_peak_gflops", [](int32_t isa, int threads) {
+    const nb::gil_scoped_release release;
+    return deeprnn::fma_peak_gflops(static_cast<Isa>(isa), threads);
+  });
+  module.def("read_gbps", [](int32_t isa, int threads, int64_t bytes) {
+    const nb::gil_scoped_release release;
+    return deeprnn::read_gbps(static_cast<Isa>(isa), threads, bytes);
+  });
 }

@@ -90,11 +90,12 @@ struct Gradients {
 Isa best_isa();
 bool supported(Isa isa);
 
-// Floats of the packed weights of the forward pass, which the caller may keep while the weights stay the same.
+// Floats of the packed weights of the forward pass, which the caller may keep while the weights stay the same. Their
+// layout is the same for every T, B and number of threads.
 int64_t packed_floats(Isa isa, const Shape& shape);
 void pack(Isa isa, const Shape& shape, const Inputs& inputs, float* packed, const Parallel& parallel);
 
-// Floats that forward leaves for backward.
+// Floats that forward leaves for backward: so many for each step of each row, whatever T, B and threads are.
 int64_t saved_floats(Isa isa, const Shape& shape);
 
 // `packed` as `pack` left it for the same shape; no output aliases an input.

@@ -71,7 +71,7 @@ def native() -> Any:
 
 def available() -> tuple[str, ...]:
     """The instruction sets that this processor and operating system support."""
-    return tuple(name for index, name in enumerate(INSTRUCTION_SETS) if native().supported(index))
+    return _available
 
 
 def isa() -> int:
@@ -79,7 +79,7 @@ def isa() -> int:
     global _chosen
     if _chosen is None:
         name = os.environ.get(ENVIRONMENT)
-        _chosen = native().best_isa() if name is None else _index(name, f"{ENVIRONMENT}={name}")
+        _chosen = _best if name is None else _index(name, f"{ENVIRONMENT}={name}")
     return _chosen
 
 
@@ -112,8 +112,8 @@ def say_missing_once() -> None:
 def _index(name: str, given: str) -> int:
     if name not in INSTRUCTION_SETS:
         raise ValueError(f"{given}: no such instruction set; there are {', '.join(INSTRUCTION_SETS)}.")
-    if name not in available():
-        raise ValueError(f"{given}: this machine has only {', '.join(available())}.")
+    if name not in _available:
+        raise ValueError(f"{given}: this machine has only {', '.join(_available)}.")
     return INSTRUCTION_SETS.index(name)
 
 
@@ -135,6 +135,12 @@ def _use_torch_threads() -> None:
 def _run_serially() -> None:
     native().use_threads(0, 0)
 
+
+# Asked here, so that torch.compile can read `isa`.
+_best: int = 0 if _loaded is None else _loaded.best_isa()
+_available = tuple(
+    name for index, name in enumerate(INSTRUCTION_SETS) if _loaded is not None and _loaded.supported(index)
+)
 
 if _loaded is not None:
     _use_torch_threads()

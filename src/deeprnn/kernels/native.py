@@ -70,6 +70,9 @@ def _tensors(scan: Scan) -> tuple[Tensor | None, ...]:
     """`READ` of a call."""
     weights, state, initial, zoneout = scan.weights, scan.state, scan.initial, scan.zoneout
     restarting = scan.restarts is not None
+    if restarting and initial is state and torch.compiler.is_compiling():
+        # torch.compile refuses a Function that is given one tensor twice.
+        initial = initial.map(torch.clone)
     return (
         scan.x,
         weights["weight_xh"],

@@ -105,8 +105,13 @@ def _new_outputs(tensors: Sequence[Any], isa: int, sizes: tuple[int, ...], wants
         if wants_cells:
             outputs.append(like.new_empty((steps, batch, width)))
     if sizes[-1]:
-        outputs.append(like.new_empty(extension.native().saved_floats(isa, sizes)))
+        outputs.append(like.new_empty((steps, batch, _saved_per_step(isa, sizes))))
     return outputs
+
+
+def _saved_per_step(isa: int, sizes: tuple[int, ...]) -> int:
+    """Floats that a step of a row leaves for the backward pass; T and B may be symbols, and don't matter."""
+    return extension.native().saved_floats(isa, (*sizes[:3], 1, 1, *sizes[5:]))
 
 
 def _new_gradients(tensors: Sequence[Any], wanted: Sequence[bool]) -> list[Tensor]:
