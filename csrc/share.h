@@ -42,7 +42,7 @@ class Barrier {
       return;
     }
     for (int64_t spins = 0; __atomic_load_n(&round_, __ATOMIC_ACQUIRE) == round; ++spins) {
-      if (spins < 20000) {
+      if (spins < 4000) {
 #if defined(__x86_64__)
         __builtin_ia32_pause();
 #endif

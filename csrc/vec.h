@@ -35,7 +35,15 @@ typedef float VUnaligned __attribute__((vector_size(kLanes * 4), aligned(4), may
 
 inline V load(const float* p) { return *reinterpret_cast<const VUnaligned*>(p); }
 inline void store(float* p, V v) { *reinterpret_cast<VUnaligned*>(p) = v; }
-inline V broadcast(float x) { return V{} + x; }
+inline V broadcast(float x) {
+#if defined(DEEPRNN_LANES_16)
+  return _mm512_set1_ps(x);
+#elif defined(DEEPRNN_LANES_8)
+  return _mm256_set1_ps(x);
+#else
+  return V{x, x, x, x};
+#endif
+}
 inline VI bits(V v) { return reinterpret_cast<VI>(v); }
 inline V floats(VI v) { return reinterpret_cast<V>(v); }
 inline V select(VI mask, V yes, V no) { return mask ? yes : no; }
