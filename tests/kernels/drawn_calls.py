@@ -1,6 +1,5 @@
 """Calls of one layer that hypothesis draws, run by any kernel, and how far two outcomes lie apart."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -89,13 +88,16 @@ class Tensors:
     leaves: dict[str, Tensor] = field(default_factory=dict)
 
 
-def tensors(call: Call, dtype: torch.dtype) -> Tensors:
-    """The call with its numbers; in every dtype the same ones, which float32 holds exactly."""
+def tensors(call: Call, dtype: torch.dtype, neighbour: int = 0) -> Tensors:
+    """The call with its numbers; in every dtype the same ones, which float32 holds exactly.
+
+    A `neighbour` from 1 on is a call whose numbers differ from these by up to one part in 4096.
+    """
     generator = torch.Generator().manual_seed(call.seed)
     leaves: dict[str, Tensor] = {}
 
     def normal(*shape: int, scale: float = 1.0) -> Tensor:
-        return (torch.randn(shape, generator=generator) * scale).to(dtype)
+        return _nearby(torch.randn(shape, generator=generator) * scale, neighbour).to(dtype)
 
     def leaf(group: str, name: str, tensor: Tensor) -> Tensor:
         if group in call.wanted:
@@ -147,6 +149,13 @@ def tensors(call: Call, dtype: torch.dtype) -> Tensors:
     return Tensors(scan, leaves)
 
 
+def _nearby(values: Tensor, neighbour: int) -> Tensor:
+    if neighbour == 0:
+        return values
+    generator = torch.Generator().manual_seed(neighbour)
+    return values * (1 + (torch.rand(values.shape, generator=generator) * 2 - 1) / 4096)
+
+
 def _laid_out(layout: str, leaf: object, T: int, B: int, I: int) -> Tensor:  # noqa: N803, E741
     assert callable(leaf)
     if layout == "batch first":
@@ -158,9 +167,9 @@ def _laid_out(layout: str, leaf: object, T: int, B: int, I: int) -> Tensor:  # n
     return leaf(T, B, I)
 
 
-def outcome(call: Call, dtype: torch.dtype, kernel: str) -> Outcome:
+def outcome(call: Call, dtype: torch.dtype, kernel: str, neighbour: int = 0) -> Outcome:
     """Every output, and the gradient of every leaf, by name; asserts that the native kernel ran where it should."""
-    given = tensors(call, dtype)
+    given = tensors(call, dtype, neighbour)
     before = CALLS.copy()
     with kernels.force(kernel):
         result = kernels.choose(given.scan.facts()).kernel.run(given.scan)
@@ -188,13 +197,13 @@ def outcome(call: Call, dtype: torch.dtype, kernel: str) -> Outcome:
     return found
 
 
-def errors(found: Mapping[str, Tensor], truth: Mapping[str, Tensor]) -> dict[str, float]:
-    """Norm of the difference over the norm of the truth, by name."""
+def errors(found: Outcome, truth: Outcome, scale: Outcome | None = None) -> dict[str, float]:
+    """Norm of the difference over the norm of the truth (or of `scale`), by name."""
     assert found.keys() == truth.keys()
     result: dict[str, float] = {}
     for name, exact in truth.items():
         assert found[name].shape == exact.shape, name
-        distance = (found[name].double() - exact).norm()
-        scale = exact.norm()
-        result[name] = float(distance / scale) if scale > 0 else float(distance)
+        distance = float((found[name].double() - exact).norm())
+        norm = float((exact if scale is None else scale[name]).norm())
+        result[name] = distance / norm if norm > 0 else distance
     return result

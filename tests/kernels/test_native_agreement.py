@@ -10,18 +10,34 @@ from deeprnn import GRU, LSTM, Cell, Elman
 from deeprnn.kernels import aten, instruction_set
 
 TOLERANCE = 2e-6
+NEIGHBOURS = 16
 
 many = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def check(call: Call) -> None:
-    """Every output and gradient within `TOLERANCE`, or twice the error of torch's own float32, norm-wise."""
+    """Every output and gradient within `TOLERANCE`, or twice the error of torch's own float32, norm-wise.
+
+    Where a single number's error is a matter of luck (a sum whose terms cancel, a tanh at its end), luck is taken out:
+    both errors are then root mean squares over calls whose numbers differ by up to one part in 4096.
+    """
     truth = outcome(call, torch.float64, "reference")
     found = errors(outcome(call, torch.float32, "native"), truth)
+    if max(found.values()) <= TOLERANCE:
+        return
     facts = tensors(call, torch.float32).scan.facts()
-    torchs = errors(outcome(call, torch.float32, "reference" if aten.why_not(facts) else "aten"), truth)
-    for name, error in found.items():
-        assert error <= max(TOLERANCE, 2 * torchs[name]), (name, error, torchs[name])
+    torchs = "reference" if aten.why_not(facts) else "aten"
+    theirs = errors(outcome(call, torch.float32, torchs), truth)
+    if all(error <= max(TOLERANCE, 2 * theirs[name]) for name, error in found.items()):
+        return
+    squares = {name: (0.0, 0.0) for name in found}
+    for neighbour in range(1, NEIGHBOURS + 1):
+        exact = outcome(call, torch.float64, "reference", neighbour)
+        ours = errors(outcome(call, torch.float32, "native", neighbour), exact, truth)
+        theirs = errors(outcome(call, torch.float32, torchs, neighbour), exact, truth)
+        squares = {name: (a + ours[name] ** 2, b + theirs[name] ** 2) for name, (a, b) in squares.items()}
+    means = {name: ((a / NEIGHBOURS) ** 0.5, (b / NEIGHBOURS) ** 0.5) for name, (a, b) in squares.items()}
+    assert not {name: pair for name, pair in means.items() if pair[0] > max(TOLERANCE, 2 * pair[1])}
 
 
 @pytest.mark.parametrize("cell", CELLS, ids=lambda cell: cell.describe().replace(" 1 ", " "))
