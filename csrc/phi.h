@@ -10,7 +10,10 @@ constexpr float kSeluScale = 1.05070098735548f;
 constexpr float kSeluAlpha = 1.67326324235438f;
 
 // Whether the derivative is a function of the argument, which training then has to keep.
-constexpr bool from_argument(Phi phi) { return phi == Phi::gelu || phi == Phi::silu || phi == Phi::sin; }
+// (elu and selu could do with their output, y + 1 below zero, but that has no digits left where y nears -1.)
+constexpr bool from_argument(Phi phi) {
+  return phi == Phi::elu || phi == Phi::selu || phi == Phi::gelu || phi == Phi::silu || phi == Phi::sin;
+}
 
 template <Phi phi>
 inline V apply(V a) {
@@ -48,14 +51,14 @@ inline V derivative(V kept) {
     const V rest = 1.0f - abs(kept);
     return rest * rest;
   }
-  if constexpr (phi == Phi::elu) return select(kept > 0.0f, one, kept + 1.0f);
+  if constexpr (phi == Phi::elu) return select(kept > 0.0f, one, exp(kept));
   if constexpr (phi == Phi::leaky_relu) return select(kept > 0.0f, one, broadcast(0.01f));
   if constexpr (phi == Phi::hardtanh) return select(abs(kept) < 1.0f, one, zero);
   if constexpr (phi == Phi::hardsigmoid) {
     return select((kept > 0.0f) & (kept < 1.0f), broadcast(1.0f / 6.0f), zero);
   }
   if constexpr (phi == Phi::selu) {
-    return select(kept > 0.0f, broadcast(kSeluScale), kept + kSeluScale * kSeluAlpha);
+    return select(kept > 0.0f, broadcast(kSeluScale), kSeluScale * kSeluAlpha * exp(kept));
   }
   if constexpr (phi == Phi::gelu) {
     return normal_cdf(kept) + select(abs(kept) > 15.0f, zero, kept * normal_density(kept));

@@ -58,12 +58,16 @@ inline V expm1(V x) {
 }
 
 inline V tanh(V x) {
-  const V clamped = at_least(at_most(x, 9.1f), -9.1f);
-  const Reduced reduced = reduce(clamped + clamped);
+  const V size = at_most(abs(x), 9.1f);
+  const Reduced reduced = reduce(size + size);
   const V scale = power_of_two(reduced.integer);
   const V p = expm1_reduced(reduced.r);
-  const V t = fma(p, scale, scale - 1.0f);  // expm1(2x)
-  return t / (t + 2.0f);
+  const V t = fma(p, scale, scale - 1.0f);  // expm1(2 |x|)
+  // t / (t + 2) rounds three times; where it nears 1, and 1 - tanh(x)^2 is a small difference, 1 - 2 / (t + 2) is exact.
+  const auto near_one = t > 2.0f;
+  const V quotient = select(near_one, broadcast(2.0f), t) / (t + 2.0f);
+  const V y = select(near_one, 1.0f - quotient, quotient);
+  return floats(bits(y) | (bits(x) & static_cast<int32_t>(0x80000000)));
 }
 
 inline V sigmoid(V x) {

@@ -179,7 +179,10 @@ def outcome(call: Call, dtype: torch.dtype, kernel: str, neighbour: int = 0) -> 
     if result.cells is not None:
         outputs["cells"] = result.cells
     generator = torch.Generator().manual_seed(call.seed + 1)
-    arriving = {name: torch.randn(part.shape, generator=generator).to(dtype) for name, part in outputs.items()}
+    arriving = {
+        name: _nearby(torch.randn(part.shape, generator=generator), neighbour).to(dtype)
+        for name, part in outputs.items()
+    }
     reached = [name for name in outputs if name.split(".")[0] in call.reached and outputs[name].requires_grad]
     found = {name: part.detach() for name, part in outputs.items()}
     if reached and given.leaves:
