@@ -130,16 +130,26 @@ class _Forward(Function):
         nothing = (None,) * (len(READ) - DIFFERENTIABLE + len(ctx.kind) + 2)
         if all(gradient is None for gradient in given) or not any(wanted):
             return (None,) * DIFFERENTIABLE + nothing
+        if any(gradient is not None and _is_batched_by_autograd(gradient) for gradient in given):
+            raise RuntimeError(
+                "the compiled kernels have no is_grads_batched=True (vectorize=True); "
+                "use torch.func.jacrev, or deeprnn.kernels.force('reference')."
+            )
         arguments = (*ctx.saved_tensors, *given, *ctx.kind, wanted)
         # Only where someone may differentiate further; and torch.compile, which can't, needs the bare operator.
-        further = torch.is_grad_enabled() or transforms()
-        further = further and not torch.compiler.is_compiling()
+        further = (torch.is_grad_enabled() or transforms()) and not torch.compiler.is_compiling()
         remaining = iter(_Backward.apply(*arguments) if further else operators.backward(*arguments))
         return (*(next(remaining) if want else None for want in wanted), *nothing)
 
     @staticmethod
     def vmap(info: Any, in_dims: tuple[int | None, ...], *arguments: Any) -> tuple[Any, Any]:
         return vmapped.forward(_Forward, info.batch_size, in_dims, arguments)
+
+
+def _is_batched_by_autograd(gradient: Tensor) -> bool:
+    if torch.compiler.is_compiling():
+        return False
+    return torch._C._functorch.is_legacy_batchedtensor(gradient)  # pyright: ignore  # no public way to ask
 
 
 class _Backward(Function):
