@@ -162,7 +162,7 @@ struct Backward {
 
   // Calls f(group, b, j, u, n): lanes j .. of a group's panel are units u .. u + n - 1 of row b.
   template <typename F>
-  inline __attribute__((always_inline)) void each(const BackwardShare& share, F&& f) {
+  DEEPRNN_INLINE void each(const BackwardShare& share, F&& f) {
     for (int64_t b = share.rows.begin; b < share.rows.end; ++b) {
       for (int64_t g = share.groups.begin; g < share.groups.end; ++g) {
         const int64_t units = sizes.units(g);
@@ -197,7 +197,7 @@ struct Backward {
   }
 
   // The gradient of h after step i: what later steps brought, and what reaches the output.
-  V output_gradient(int64_t i, int64_t g, int64_t b, int64_t j, int64_t u, int64_t n) const {
+  DEEPRNN_INLINE V output_gradient(int64_t i, int64_t g, int64_t b, int64_t j, int64_t u, int64_t n) const {
     const V state = load(state_at(state_h, g, b) + j);
     if (gradients.hidden == nullptr) return state;
     return state + load(gradients.hidden + (sequence.time(i) * sizes.B + b) * sizes.H + u, n);
@@ -207,7 +207,7 @@ struct Backward {
   struct Parts {
     V before, after;
   };
-  Parts zone_parts(const Strided& keep, int64_t i, int64_t b, int64_t u, int64_t n, V gradient) const {
+  DEEPRNN_INLINE Parts zone_parts(const Strided& keep, int64_t i, int64_t b, int64_t u, int64_t n, V gradient) const {
     if (!shape.zoneout || keep.data == nullptr) return {V{}, gradient};
     const float* at = keep.data + sequence.time(i) * keep.t + b * keep.b + u * keep.f;
     const V k = load_strided(at, keep.f, n);
@@ -229,7 +229,7 @@ struct Backward {
   }
 
   template <typename F>
-  inline __attribute__((always_inline)) void each_valid(const BackwardShare& share, int64_t i, int64_t at, F&& f) {
+  DEEPRNN_INLINE void each_valid(const BackwardShare& share, int64_t i, int64_t at, F&& f) {
     for (int64_t b = share.rows.begin; b < share.rows.end; ++b) {
       if (skip(share, i, at, b)) continue;
       for (int64_t g = share.groups.begin; g < share.groups.end; ++g) {

@@ -35,7 +35,7 @@ struct Forward {
         slots(slots_of(shape)) {
     const int64_t most_rows = ceil_div(sizes.B, split.by_rows), most_groups = ceil_div(sizes.groups, split.by_groups);
     const int64_t step_floats = most_rows * most_groups * slots * kPanel;
-    block_steps = greater(1, lesser(sizes.T, kBlockFloats / step_floats));
+    block_steps = lesser(sizes.T, greater(kBlockFloats / step_floats, ceil_div(kBlockRows, most_rows)));
     masked_h = carver.floats(shape.masked ? sizes.B * sizes.H : 0);
     const bool resets_before = shape.cell == CellKind::gru && !shape.reset_after;
     reset_h = carver.floats(resets_before ? sizes.B * sizes.H : 0);
@@ -61,6 +61,8 @@ struct Forward {
 
   // Floats of the input's part that should stay in the second-level cache.
   static constexpr int64_t kBlockFloats = 32768;
+  // Rows below which a block would read W_xh more often than its products take.
+  static constexpr int64_t kBlockRows = 48;
 
   void run(const Parallel& parallel) {
     sequence.open();
@@ -178,7 +180,7 @@ struct Forward {
 
   // Calls f(row, b, j, u, n, part) for every vector of a group: lanes j .. of the panel are units u .. u + n - 1.
   template <typename F>
-  inline __attribute__((always_inline)) void each(const ForwardShare& share, int64_t group, int64_t step, int64_t i,
+  DEEPRNN_INLINE void each(const ForwardShare& share, int64_t group, int64_t step, int64_t i,
                                                   F&& f) {
     float* at = part(share, group, step);
     const int64_t units = sizes.units(group);
@@ -201,7 +203,7 @@ struct Forward {
   }
 
   // h = after, or its mixture with the state before where zoneout is on.
-  void keep_h(const ForwardShare& share, int64_t i, int64_t r, int64_t b, int64_t u, int64_t n, V after) {
+  DEEPRNN_INLINE void keep_h(const ForwardShare& share, int64_t i, int64_t r, int64_t b, int64_t u, int64_t n, V after) {
     if (shape.zoneout && sequence.inputs.keep_h.data != nullptr) {
       after = zone_out(sequence.inputs.keep_h, sequence.time(i), b, u, n, load(share.before_h[r] + u, n), after);
     }

@@ -16,7 +16,7 @@ constexpr bool from_argument(Phi phi) {
 }
 
 template <Phi phi>
-inline V apply(V a) {
+DEEPRNN_INLINE V apply(V a) {
   if constexpr (phi == Phi::tanh) return tanh(a);
   if constexpr (phi == Phi::relu) return at_least(a, 0.0f);
   if constexpr (phi == Phi::sigmoid) return sigmoid(a);
@@ -40,7 +40,7 @@ inline V apply(V a) {
 
 // phi'(a) from `kept`: the argument a where from_argument(phi), else the output phi(a).
 template <Phi phi>
-inline V derivative(V kept) {
+DEEPRNN_INLINE V derivative(V kept) {
   const V one = broadcast(1.0f), zero{};
   if constexpr (phi == Phi::tanh) return fma(-kept, kept, one);
   if constexpr (phi == Phi::relu) return select(kept > 0.0f, one, zero);
@@ -72,7 +72,7 @@ inline V derivative(V kept) {
 
 // Calls f with phi as a constant: f.template operator()<Phi::tanh>() and so on.
 template <typename F>
-inline void with_phi(Phi phi, F&& f) {
+DEEPRNN_INLINE void with_phi(Phi phi, F&& f) {
   switch (phi) {
     case Phi::tanh: return f.template operator()<Phi::tanh>();
     case Phi::relu: return f.template operator()<Phi::relu>();

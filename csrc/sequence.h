@@ -107,7 +107,7 @@ struct Sequence {
 };
 
 // keep * before + (1 - keep) * after, at unit u of row b and time t
-inline V zone_out(const Strided& keep, int64_t t, int64_t b, int64_t u, int64_t n, V before, V after) {
+DEEPRNN_INLINE V zone_out(const Strided& keep, int64_t t, int64_t b, int64_t u, int64_t n, V before, V after) {
   const V k = load_strided(keep.data + t * keep.t + b * keep.b + u * keep.f, keep.f, n);
   return fma(k, before, (1.0f - k) * after);
 }

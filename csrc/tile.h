@@ -31,20 +31,29 @@ struct Source {
   int64_t row, panel;
 };
 
+// The part of a product's depth that a tile adds: `panel` starts at `begin` already, rows do not.
+struct Depth {
+  int64_t begin, end;
+};
+
+constexpr int64_t kBlockDepth = 256;
+
 // M rows by P panels in registers.
 template <int M, int P>
-inline __attribute__((always_inline)) void tile(const float* const* rows, int64_t K, const float* panel, int64_t step,
+DEEPRNN_INLINE void tile(const float* const* rows, Depth depth, const float* panel, int64_t step,
                                                 Source init, Place out) {
   V sum[M][2 * P];
   const float* a[M];
 #pragma GCC unroll 16
   for (int i = 0; i < M; ++i) {
-    a[i] = rows[i];
+    a[i] = rows[i] + depth.begin;
 #pragma GCC unroll 16
     for (int j = 0; j < 2 * P; ++j) {
       sum[i][j] = load(init.data + i * init.row + (j / 2) * init.panel + (j % 2) * kLanes);
     }
   }
+  const int64_t K = depth.end - depth.begin;
+#pragma GCC unroll 4
   for (int64_t k = 0; k < K; ++k) {
     V b[2 * P];
 #pragma GCC unroll 16
@@ -64,9 +73,9 @@ inline __attribute__((always_inline)) void tile(const float* const* rows, int64_
 }
 
 template <int M>
-inline __attribute__((noinline)) void tile_row(const float* const* rows, int64_t K, Panels panels, Source init,
+inline __attribute__((noinline)) void tile_row(const float* const* rows, Depth depth, Panels panels, Source init,
                                                Place out) {
-  tile<M, 1>(rows, K, panels.data, panels.step, init, out);
+  tile<M, 1>(rows, depth, panels.data, panels.step, init, out);
 }
 
 // A few rows keep too few chains in flight for one panel: they take several panels at once.
@@ -77,20 +86,20 @@ inline __attribute__((noinline)) void few_rows(const float* const* rows, int64_t
   for (; p + P <= panels.count; p += P) {
     const Source from{init.data + p * init.panel, init.row, init.panel};
     const Place to{out.data + p * out.panel, out.row, out.panel};
-    tile<M, P>(rows, K, panels.data + p * panels.step, panels.step, from, to);
+    tile<M, P>(rows, {0, K}, panels.data + p * panels.step, panels.step, from, to);
   }
   for (; p < panels.count; ++p) {
     const Source from{init.data + p * init.panel, init.row, init.panel};
     const Place to{out.data + p * out.panel, out.row, out.panel};
-    tile<M, 1>(rows, K, panels.data + p * panels.step, panels.step, from, to);
+    tile<M, 1>(rows, {0, K}, panels.data + p * panels.step, panels.step, from, to);
   }
 }
 
-inline void tile_of(int64_t M, const float* const* rows, int64_t K, Panels panels, Source init, Place out) {
+inline void tile_of(int64_t M, const float* const* rows, Depth depth, Panels panels, Source init, Place out) {
   switch (M) {
 #define DEEPRNN_TILE(m) \
   case m:               \
-    return tile_row<m>(rows, K, panels, init, out);
+    return tile_row<m>(rows, depth, panels, init, out);
     DEEPRNN_TILE(1)
     DEEPRNN_TILE(2)
     DEEPRNN_TILE(3)
@@ -118,14 +127,19 @@ inline void product(const float* const* rows, int64_t count, int64_t K, Panels p
   if (count == 3) return few_rows<3, 2>(rows, K, panels, init, out);
   const int64_t tiles = ceil_div(count, kTileRows);
   for (int64_t p = 0; p < panels.count; ++p) {
-    const Panels panel{panels.data + p * panels.step, panels.step, 1};
-    int64_t first = 0;
-    for (int64_t i = 0; i < tiles; ++i) {
-      const int64_t next = count * (i + 1) / tiles;
-      const Source from{init.data + first * init.row + p * init.panel, init.row, init.panel};
-      const Place to{out.data + first * out.row + p * out.panel, out.row, out.panel};
-      tile_of(next - first, rows + first, K, panel, from, to);
-      first = next;
+    // A block of a panel stays in the first-level cache while all rows pass; sums go through memory from block to
+    // block, which changes nothing about them.
+    for (int64_t k = 0; k < K; k += kBlockDepth) {
+      const Panels panel{panels.data + p * panels.step + k * kPanel, panels.step, 1};
+      int64_t first = 0;
+      for (int64_t i = 0; i < tiles; ++i) {
+        const int64_t next = count * (i + 1) / tiles;
+        const Place to{out.data + first * out.row + p * out.panel, out.row, out.panel};
+        const Source from{init.data + first * init.row + p * init.panel, init.row, init.panel};
+        tile_of(next - first, rows + first, {k, lesser(k + kBlockDepth, K)}, panel,
+                k == 0 ? from : Source{to.data, to.row, to.panel}, to);
+        first = next;
+      }
     }
   }
 }

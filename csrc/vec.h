@@ -15,6 +15,9 @@
 #include <immintrin.h>
 #endif
 
+// A call between vector functions costs more than most of them do.
+#define DEEPRNN_INLINE inline __attribute__((always_inline))
+
 namespace deeprnn::DEEPRNN_ISA {
 
 #if defined(DEEPRNN_LANES_16)
@@ -31,11 +34,11 @@ constexpr int64_t kPanel = 2 * kLanes;  // floats in a panel's row
 
 typedef float V __attribute__((vector_size(kLanes * 4)));
 typedef int32_t VI __attribute__((vector_size(kLanes * 4)));
-typedef float VUnaligned __attribute__((vector_size(kLanes * 4), aligned(4), may_alias));
+typedef float VUnaligned __attribute__((vector_size(kLanes * 4), aligned(4)));
 
-inline V load(const float* p) { return *reinterpret_cast<const VUnaligned*>(p); }
-inline void store(float* p, V v) { *reinterpret_cast<VUnaligned*>(p) = v; }
-inline V broadcast(float x) {
+DEEPRNN_INLINE V load(const float* p) { return *reinterpret_cast<const VUnaligned*>(p); }
+DEEPRNN_INLINE void store(float* p, V v) { *reinterpret_cast<VUnaligned*>(p) = v; }
+DEEPRNN_INLINE V broadcast(float x) {
 #if defined(DEEPRNN_LANES_16)
   return _mm512_set1_ps(x);
 #elif defined(DEEPRNN_LANES_8)
@@ -44,23 +47,23 @@ inline V broadcast(float x) {
   return V{x, x, x, x};
 #endif
 }
-inline VI bits(V v) { return reinterpret_cast<VI>(v); }
-inline V floats(VI v) { return reinterpret_cast<V>(v); }
-inline V select(VI mask, V yes, V no) { return mask ? yes : no; }
-inline V abs(V v) { return floats(bits(v) & 0x7fffffff); }
+DEEPRNN_INLINE VI bits(V v) { return reinterpret_cast<VI>(v); }
+DEEPRNN_INLINE V floats(VI v) { return reinterpret_cast<V>(v); }
+DEEPRNN_INLINE V select(VI mask, V yes, V no) { return mask ? yes : no; }
+DEEPRNN_INLINE V abs(V v) { return floats(bits(v) & 0x7fffffff); }
 
 // The first n lanes; the others are 0 (load) or left alone (store).
-inline V load(const float* p, int64_t n) {
+DEEPRNN_INLINE V load(const float* p, int64_t n) {
   if (n >= kLanes) return load(p);
   V v{};
   for (int64_t j = 0; j < n; ++j) v[j] = p[j];
   return v;
 }
-inline void store(float* p, V v, int64_t n) {
+DEEPRNN_INLINE void store(float* p, V v, int64_t n) {
   if (n >= kLanes) return store(p, v);
   for (int64_t j = 0; j < n; ++j) p[j] = v[j];
 }
-inline V load_strided(const float* p, int64_t stride, int64_t n) {
+DEEPRNN_INLINE V load_strided(const float* p, int64_t stride, int64_t n) {
   if (stride == 1) return load(p, n);
   V v{};
   for (int64_t j = 0; j < kLanes && j < n; ++j) v[j] = p[j * stride];
@@ -68,7 +71,7 @@ inline V load_strided(const float* p, int64_t stride, int64_t n) {
 }
 
 // a * b + c; rounded once where the instruction set can.
-inline V fma(V a, V b, V c) {
+DEEPRNN_INLINE V fma(V a, V b, V c) {
 #if defined(DEEPRNN_LANES_16)
   return _mm512_fmadd_ps(a, b, c);
 #elif defined(DEEPRNN_LANES_8)
@@ -77,12 +80,12 @@ inline V fma(V a, V b, V c) {
   return a * b + c;
 #endif
 }
-inline V fma(V a, float b, V c) { return fma(a, broadcast(b), c); }
-inline V fma(V a, V b, float c) { return fma(a, b, broadcast(c)); }
-inline V fma(V a, float b, float c) { return fma(a, broadcast(b), broadcast(c)); }
+DEEPRNN_INLINE V fma(V a, float b, V c) { return fma(a, broadcast(b), c); }
+DEEPRNN_INLINE V fma(V a, V b, float c) { return fma(a, b, broadcast(c)); }
+DEEPRNN_INLINE V fma(V a, float b, float c) { return fma(a, broadcast(b), broadcast(c)); }
 
 // x kept within [low, high]; NaN stays NaN.
-inline V at_least(V x, float low) {
+DEEPRNN_INLINE V at_least(V x, float low) {
 #if defined(DEEPRNN_LANES_16)
   return _mm512_maskz_max_ps(0xffff, broadcast(low), x);  // the unmasked one warns in GCC 12
 #elif defined(DEEPRNN_LANES_8)
@@ -91,7 +94,7 @@ inline V at_least(V x, float low) {
   return x < low ? broadcast(low) : x;
 #endif
 }
-inline V at_most(V x, float high) {
+DEEPRNN_INLINE V at_most(V x, float high) {
 #if defined(DEEPRNN_LANES_16)
   return _mm512_maskz_min_ps(0xffff, broadcast(high), x);
 #elif defined(DEEPRNN_LANES_8)
@@ -101,8 +104,8 @@ inline V at_most(V x, float high) {
 #endif
 }
 
-inline int64_t lesser(int64_t a, int64_t b) { return a < b ? a : b; }
-inline int64_t greater(int64_t a, int64_t b) { return a > b ? a : b; }
-inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+DEEPRNN_INLINE int64_t lesser(int64_t a, int64_t b) { return a < b ? a : b; }
+DEEPRNN_INLINE int64_t greater(int64_t a, int64_t b) { return a > b ? a : b; }
+DEEPRNN_INLINE int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 }  // namespace deeprnn::DEEPRNN_ISA

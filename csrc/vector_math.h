@@ -16,7 +16,7 @@ struct Reduced {
   VI integer;
 };
 
-inline Reduced reduce(V x) {
+DEEPRNN_INLINE Reduced reduce(V x) {
   const float magic = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer and leaves that in the low bits
   const V shifted = fma(x, 1.44269504f, magic);
   const V n = shifted - magic;
@@ -25,7 +25,7 @@ inline Reduced reduce(V x) {
 }
 
 // expm1(r) for |r| <= ln 2 / 2
-inline V expm1_reduced(V r) {
+DEEPRNN_INLINE V expm1_reduced(V r) {
   V q = fma(r, 1.3882393e-03f, 8.367181e-03f);
   q = fma(q, r, 4.1667223e-02f);
   q = fma(q, r, 1.6666539e-01f);
@@ -33,9 +33,9 @@ inline V expm1_reduced(V r) {
   return fma(r * r, q, r);
 }
 
-inline V power_of_two(VI n) { return floats((n + 127) << 23); }
+DEEPRNN_INLINE V power_of_two(VI n) { return floats((n + 127) << 23); }
 
-inline V exp(V x) {
+DEEPRNN_INLINE V exp(V x) {
   const V clamped = at_least(at_most(x, 89.0f), -104.5f);
   const Reduced reduced = reduce(clamped);
   const V p = expm1_reduced(reduced.r) + 1.0f;
@@ -44,20 +44,20 @@ inline V exp(V x) {
 }
 
 // exp(x) for -87 <= x <= 88, and NaN; anything else must not come here.
-inline V exp_within(V x) {
+DEEPRNN_INLINE V exp_within(V x) {
   const Reduced reduced = reduce(x);
   const V scale = power_of_two(reduced.integer);
   return fma(expm1_reduced(reduced.r), scale, scale);
 }
 
 // expm1(x) for x <= 88; below -18 it is -1.
-inline V expm1(V x) {
+DEEPRNN_INLINE V expm1(V x) {
   const Reduced reduced = reduce(at_least(x, -18.0f));
   const V scale = power_of_two(reduced.integer);
   return fma(expm1_reduced(reduced.r), scale, scale - 1.0f);
 }
 
-inline V tanh(V x) {
+DEEPRNN_INLINE V tanh(V x) {
   const V size = at_most(abs(x), 9.1f);
   const Reduced reduced = reduce(size + size);
   const V scale = power_of_two(reduced.integer);
@@ -70,7 +70,7 @@ inline V tanh(V x) {
   return floats(bits(y) | (bits(x) & static_cast<int32_t>(0x80000000)));
 }
 
-inline V sigmoid(V x) {
+DEEPRNN_INLINE V sigmoid(V x) {
   // Everything is scaled by 2^-24, so that exp(-x) stays finite until the result is zero.
   const V clamped = at_least(at_most(x, 40.0f), -105.0f);
   const Reduced reduced = reduce(-clamped);
@@ -79,7 +79,7 @@ inline V sigmoid(V x) {
   return 0x1p-24f / (e + 0x1p-24f);
 }
 
-inline V log1p(V x) {
+DEEPRNN_INLINE V log1p(V x) {
   // 1 + x = 2^k (1 + f) with 1 + f in [sqrt(1/2), sqrt(2)); log(1 + f) = 2 atanh(f / (2 + f)).
   const V u = x + 1.0f;
   VI k = (bits(u) - 0x3f3504f3) >> 23;
@@ -105,7 +105,7 @@ inline V log1p(V x) {
 }
 
 // log1p(e) for 0 <= e <= 1
-inline V log1p_unit(V e) {
+DEEPRNN_INLINE V log1p_unit(V e) {
   const V s = e / (e + 2.0f);
   const V z = s * s;
   V p = fma(z, 1.21504694e-01f, 1.0713828e-01f);
@@ -116,14 +116,14 @@ inline V log1p_unit(V e) {
   return fma(twice * z, p, twice);
 }
 
-inline V softplus(V x) {
+DEEPRNN_INLINE V softplus(V x) {
   const V e = exp(-abs(x));
   const V positive = select(x < 0.0f, V{}, x);  // keeps NaN
   return positive + log1p_unit(e);
 }
 
 // P(N(0, 1) <= x)
-inline V normal_cdf(V x) {
+DEEPRNN_INLINE V normal_cdf(V x) {
   const V z = 0.5f * x * x;
   // |x| <= 1: 1/2 + erf(x / sqrt 2) / 2
   V e = fma(z, -9.641509e-06f, 1.12569454e-04f);
@@ -155,10 +155,10 @@ inline V normal_cdf(V x) {
 }
 
 // The normal density, exp(-x^2 / 2) / sqrt(2 pi)
-inline V normal_density(V x) { return 0.39894228f * exp(-0.5f * x * x); }
+DEEPRNN_INLINE V normal_density(V x) { return 0.39894228f * exp(-0.5f * x * x); }
 
 // sin(x + quarters * pi / 2)
-inline V sin_shifted(V x, int quarters) {
+DEEPRNN_INLINE V sin_shifted(V x, int quarters) {
   const float magic = 12582912.0f;
   const V shifted = fma(x, 0.636619772f, magic);
   const V n = shifted - magic;
