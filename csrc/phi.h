@@ -33,8 +33,8 @@ DEEPRNN_INLINE V apply(V a) {
   if constexpr (phi == Phi::selu) {
     return kSeluScale * select(a > 0.0f, a, kSeluAlpha * expm1(at_most(a, 0.0f)));
   }
-  if constexpr (phi == Phi::gelu) return select(a < -15.0f, V{} * 0.0f, a * normal_cdf(a));
-  if constexpr (phi == Phi::silu) return select(a < -120.0f, V{} * 0.0f, a * sigmoid(a));
+  if constexpr (phi == Phi::gelu) return select(a < -15.0f, V{}, a * normal_cdf(a));
+  if constexpr (phi == Phi::silu) return silu(a);
   if constexpr (phi == Phi::sin) return sin_shifted(a, 0);
 }
 
