@@ -2,6 +2,7 @@
 
 from deeprnn.text.corpus import Corpus as Corpus
 from deeprnn.text.corpus import Document as Document
+from deeprnn.text.corpus import read_documents as read_documents
 from deeprnn.text.files import TextError as TextError
 from deeprnn.text.streams import Streams as Streams
 from deeprnn.text.streams import Window as Window

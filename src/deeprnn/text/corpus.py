@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from deeprnn.text.files import TextError, read_files, read_python_sources
+from deeprnn.text.files import Found, TextError, read_files, read_python_sources
 
 HELD_OUT_OF_PYTHON = 0.05
 """The share of Python's source files that is held out."""
@@ -72,12 +72,7 @@ class Corpus:
         Raises:
             TextError, OSError: a path does not exist, can't be read, or there is no text in any.
         """
-        found = read_files([Path(path) for path in paths])
-        documents = [Document(file.name, file.content, str(file.path)) for file in found.files if file.content]
-        where = ", ".join(map(str, paths))
-        if not documents:
-            raise TextError(f"{where}: no text in there, nothing to learn from; give a file that holds some.")
-        notices = list(found.notices)
+        documents, notices = read_documents(paths)
         if len(documents) == 1:
             training, held_out = _split_single(documents[0])
             notices.append(f"one file: its last {HELD_OUT_OF_FILES:.0%} is held out")
@@ -97,7 +92,7 @@ class Corpus:
             TextError: this installation of Python comes without its sources.
         """
         found = read_python_sources()
-        documents = [Document(file.name, file.content, str(file.path)) for file in found.files if file.content]
+        documents = _as_documents(found)
         training, held_out = split(documents, HELD_OUT_OF_PYTHON)
         return Corpus(training, held_out, {"kind": "python"}, tuple(found.notices))
 
@@ -140,6 +135,23 @@ class Corpus:
             f"the texts are no longer those that {path} lists: {len(changed)} differ, such as {example!r}.\n"
             f"  Bring them back as they were, or train anew into another directory."
         )
+
+
+def read_documents(paths: Sequence[str | Path]) -> tuple[list[Document], list[str]]:
+    """The files, and those below the directories, as documents, empty ones left out; and what to know about them.
+
+    Raises:
+        TextError, OSError: as `Corpus.from_files`.
+    """
+    found = read_files([Path(path) for path in paths])
+    documents = _as_documents(found)
+    if not documents:
+        raise TextError(f"{', '.join(map(str, paths))}: no text in there; give a file that holds some.")
+    return documents, list(found.notices)
+
+
+def _as_documents(found: Found) -> list[Document]:
+    return [Document(file.name, file.content, str(file.path)) for file in found.files if file.content]
 
 
 def split(documents: Sequence[Document], share: float) -> tuple[tuple[Document, ...], tuple[Document, ...]]:

@@ -64,13 +64,15 @@ class Trained:
         net: the trained network, in evaluation mode.
         run: where it lies on disk.
         steps: how many steps it took in all.
-        characters: characters read in them.
+        batch: streams that were read side by side; fewer than the settings say where the text is short.
+        characters: characters read in all steps.
         seconds: time spent on them, speed measurement included.
     """
 
     net: DeepRNN
     run: Run
     steps: int
+    batch: int
     characters: int
     seconds: float
 
@@ -178,7 +180,14 @@ def _go_on(run: Run, net: DeepRNN, streams: Streams, plan: Plan, progress: Progr
         metrics = Metrics.go_on(run.metrics_file, checkpoint.step, checkpoint.tensors)
     with Interrupts() as interrupts:
         _run_steps(run, trainer, metrics, interrupts, plan.settings, progress)
-    return Trained(net.eval(), run, plan.steps, plan.steps * streams.characters, before + metrics.seconds)
+    return Trained(
+        net=net.eval(),
+        run=run,
+        steps=plan.steps,
+        batch=streams.batch,
+        characters=plan.steps * streams.characters,
+        seconds=before + metrics.seconds,
+    )
 
 
 def _run_steps(
