@@ -175,7 +175,7 @@ def _check_unchanged(run: "Run", asked: Mapping[str, Any], given: Sequence[str])
     stored |= {"steps": plan.steps, "vocabulary": run.load_vocabulary().kind}
     wanted = dict(asked)
     if "layers" in given:
-        wanted["layers"], stored["layers"] = tuple(parse_layers(asked["layers"])), run.load_net("meta").cells
+        wanted["layers"], stored["layers"] = tuple(parse_layers(asked["layers"])), run.load_net().cells
     if {"text", "more_text"} & set(given):
         wanted["text"] = [str(path.resolve()) for path in asked["text"]]
         stored["text"] = (plan.source or {}).get("paths")

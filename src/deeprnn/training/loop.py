@@ -3,10 +3,9 @@
 import math
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeAlias
 
 import torch
 
@@ -15,9 +14,10 @@ from deeprnn.deep import DeepRNN
 from deeprnn.saving import WEIGHTS
 from deeprnn.text import Corpus, Streams, Vocabulary
 from deeprnn.training.checkpoint import Checkpoint, newest_checkpoint, read_checkpoint, write_checkpoint
-from deeprnn.training.errors import Diverged, Stopped, writing
+from deeprnn.training.errors import Diverged, RunError, Stopped, writing
 from deeprnn.training.interrupts import Interrupts
 from deeprnn.training.metrics import Metrics
+from deeprnn.training.report import Progress, Report, Reporter
 from deeprnn.training.run import Plan, Run
 from deeprnn.training.settings import Settings
 from deeprnn.training.speed import measure_step
@@ -25,35 +25,8 @@ from deeprnn.training.trainer import Trainer
 
 _ROWS = 400
 """About how many rows `metrics.csv` gets."""
-_REPORT_SECONDS = 0.2
 _MEASURED = 0.03
 """The share of the time given that measuring the speed may take."""
-
-
-@dataclass(frozen=True)
-class Report:
-    """How far a training is; given to its `progress`.
-
-    Attributes:
-        step: steps that are done.
-        steps: all steps; None while the speed is being measured, before the first one.
-        bits_per_character: of the training text, mean since the report before.
-        characters_per_second: likewise.
-        learning_rate: of the last step.
-        seconds: time spent on the steps so far.
-        seconds_left: what remains at this speed.
-    """
-
-    step: int
-    steps: int | None
-    bits_per_character: float
-    characters_per_second: float
-    learning_rate: float
-    seconds: float
-    seconds_left: float
-
-
-Progress: TypeAlias = Callable[[Report], None]
 
 
 @dataclass(frozen=True)
@@ -168,12 +141,17 @@ def _go_on(run: Run, net: DeepRNN, streams: Streams, plan: Plan, progress: Progr
     """From the newest checkpoint, or the beginning, to the last step."""
     torch.set_num_threads(plan.settings.threads or torch.get_num_threads())
     newest = newest_checkpoint(run.checkpoints)
+    if newest is None and run.metrics_file.exists():
+        raise RunError(
+            f"{run.checkpoints} holds no checkpoint any more, so {run.path} can't go on.\n"
+            f"  Restore one from a copy, or train anew with --overwrite."
+        )
     before = 0.0
     if plan.steps is None:
         plan, before = _fix_steps(run, net, streams, plan, progress)
     assert plan.steps is not None
     trainer = Trainer(net, streams, plan.settings, plan.steps)
-    metrics = Metrics.start(run.metrics_file)
+    metrics = Metrics(run.metrics_file)
     if newest is not None:
         checkpoint = read_checkpoint(newest, trainer.expected() | Metrics.expected())
         trainer.load(checkpoint.step, checkpoint.tensors)
@@ -199,9 +177,10 @@ def _run_steps(
     progress: Progress | None,
 ) -> None:
     row_every = max(1, trainer.steps // _ROWS)
-    speed = _Speed(trainer)
+    reporter = Reporter(trainer)
     if trainer.step == 0:
         _save(run, trainer, metrics)
+        metrics.start()
     saved = time.monotonic()
     while trainer.step < trainer.steps:
         began = time.perf_counter()
@@ -210,11 +189,11 @@ def _run_steps(
         if not (math.isfinite(loss) and math.isfinite(norm)):
             raise _diverged(run, trainer.step, loss, settings)
         metrics.add(loss, norm, time.perf_counter() - began)
-        speed.add(loss, step.learning_rate, metrics.seconds)
+        reporter.add(loss, step.learning_rate, metrics.seconds)
         if trainer.step % row_every == 0 or trainer.step == trainer.steps:
             metrics.write_row(trainer.step, trainer.step * trainer.characters, step.learning_rate)
-        if progress is not None and (speed.is_due or trainer.step == trainer.steps):
-            progress(speed.report())
+        if progress is not None and (reporter.is_due or trainer.step == trainer.steps):
+            progress(reporter.report())
         if interrupts.asked and trainer.step < trainer.steps:
             _save(run, trainer, metrics)
             raise Stopped(run.path, trainer.step, trainer.steps)
@@ -222,35 +201,6 @@ def _run_steps(
             _save(run, trainer, metrics)
             saved = time.monotonic()
     _save(run, trainer, metrics)
-
-
-class _Speed:
-    """Steps gathered between two reports."""
-
-    def __init__(self, trainer: Trainer) -> None:
-        self._trainer = trainer
-        self._rates: list[float] = []  # characters a second, smoothed
-        self._began = time.perf_counter()
-        self._losses: list[float] = []
-        self._rate = self._seconds = 0.0
-
-    def add(self, loss: float, rate: float, seconds: float) -> None:
-        self._losses.append(loss)
-        self._rate, self._seconds = rate, seconds
-
-    @property
-    def is_due(self) -> bool:
-        return time.perf_counter() - self._began >= _REPORT_SECONDS
-
-    def report(self) -> Report:
-        now, trainer = time.perf_counter(), self._trainer
-        per_second = len(self._losses) * trainer.characters / max(now - self._began, 1e-9)
-        self._rates = [*self._rates[-19:], per_second]
-        smooth = sum(self._rates) / len(self._rates)
-        bits = sum(self._losses) / len(self._losses) / math.log(2)
-        self._losses, self._began = [], now
-        left = (trainer.steps - trainer.step) * trainer.characters / smooth
-        return Report(trainer.step, trainer.steps, bits, smooth, self._rate, self._seconds, left)
 
 
 def _fix_steps(run: Run, net: DeepRNN, streams: Streams, plan: Plan, progress: Progress | None) -> tuple[Plan, float]:

@@ -25,12 +25,10 @@ class Metrics:
         self._norms = 0.0
         self._count = 0.0
 
-    @classmethod
-    def start(cls, path: Path) -> "Metrics":
-        """A new table with nothing but its header."""
-        with writing(path):
-            atomic.write_text(path, ",".join(COLUMNS) + "\n")
-        return cls(path)
+    def start(self) -> None:
+        """Writes a new table with nothing but its header."""
+        with writing(self.path):
+            atomic.write_text(self.path, ",".join(COLUMNS) + "\n")
 
     @classmethod
     def go_on(cls, path: Path, step: int, tensors: Mapping[str, Tensor]) -> "Metrics":

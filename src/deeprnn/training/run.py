@@ -109,18 +109,18 @@ class Run:
             return
         if not self.path.is_dir():
             raise RunError(f"{self.path} is a file; a run needs a directory: --out another name.")
-        present = {entry.name for entry in self.path.iterdir()}
-        if not present:
-            return
-        if not self.exists and not present <= self._names():
+        present = {entry.name for entry in self.path.iterdir() if not _is_part(entry)}
+        foreign = sorted(present - self._names())
+        if foreign and not self.exists:
             raise RunError(
-                f"{self.path} holds files of another kind, such as {sorted(present - self._names())[0]};\n"
-                f"  it is left as it is. Choose another directory: --out runs/NAME"
+                f"{self.path} holds files of another kind, such as {foreign[0]}; it is left as it is.\n"
+                f"  Choose another directory: --out runs/NAME"
             )
-        if not overwrite:
+        if present and not overwrite and not self._is_barely_begun():
+            goes_on = "Go on with it: --resume. " if self.exists else ""
             raise RunError(
-                f"{self.path} holds a run already. Go on with it: --resume. Replace it: --overwrite.\n"
-                f"  Or leave it, and choose another directory: --out"
+                f"{self.path} holds a run already. {goes_on}Replace it: --overwrite.\n"
+                f"  Or leave it, and choose another directory: --out runs/NAME"
             )
 
     def write_plan(self, plan: Plan) -> None:
@@ -199,8 +199,19 @@ class Run:
         files += (self.evaluation_file, self.drawing_file, self.checkpoints)
         return {CONFIG, WEIGHTS, *(file.name for file in files)}
 
+    def _is_barely_begun(self) -> bool:
+        """Whether `create` was killed here before it was through: nothing was trained yet."""
+        return not self.exists and self.checkpoints.is_dir() and not any(self.checkpoints.iterdir())
+
     def _clear(self) -> None:
         self.plan_file.unlink(missing_ok=True)  # first: from here on there is no run that could be resumed
         for name in self._names() - {self.checkpoints.name}:
             (self.path / name).unlink(missing_ok=True)
+        for part in filter(_is_part, list(self.path.iterdir()) if self.path.is_dir() else []):
+            part.unlink(missing_ok=True)
         shutil.rmtree(self.checkpoints, ignore_errors=True)
+
+
+def _is_part(path: Path) -> bool:
+    """Whether a killed process left the file half-written (see `deeprnn.atomic`)."""
+    return path.name.startswith(".") and path.suffix == ".part"
