@@ -153,7 +153,7 @@ def _go_on(run: Run, net: DeepRNN, streams: Streams, plan: Plan, progress: Progr
     trainer = Trainer(net, streams, plan.settings, plan.steps)
     metrics = Metrics(run.metrics_file)
     if newest is not None:
-        checkpoint = read_checkpoint(newest, trainer.expected() | Metrics.expected())
+        checkpoint = read_checkpoint(newest, trainer.tensors() | Metrics.expected())
         trainer.load(checkpoint.step, checkpoint.tensors)
         metrics = Metrics.go_on(run.metrics_file, checkpoint.step, checkpoint.tensors)
     with Interrupts() as interrupts:

@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from deeprnn.deep import DeepRNN
-from deeprnn.state import DeepState
 from deeprnn.text import Streams
 from deeprnn.training.schedule import learning_rate
 from deeprnn.training.settings import Settings
@@ -22,17 +21,16 @@ class NextSymbol(nn.Module):
     def __init__(self, net: DeepRNN) -> None:
         super().__init__()
         self.net = net
-        self.state_form: Any = None
+        _, self._form = pytree.tree_flatten(net.initial_state(1))
 
     def forward(
-        self, inputs: Tensor, targets: Tensor, resets: Tensor | None, state: list[Tensor] | None
+        self, inputs: Tensor, targets: Tensor, resets: Tensor | None, state: list[Tensor]
     ) -> tuple[Tensor, list[Tensor]]:
         """The mean of -ln p(target) over a window (T, B), and the state after it as a list of tensors."""
-        given = None if state is None else pytree.tree_unflatten(state, self.state_form)
-        result = self.net(inputs, given, resets=resets)
+        result = self.net(inputs, pytree.tree_unflatten(state, self._form), resets=resets)
         assert result.output is not None
         loss = F.cross_entropy(result.output.flatten(0, 1).float(), targets.flatten())
-        after, self.state_form = pytree.tree_flatten(result.state.detach())
+        after, _ = pytree.tree_flatten(result.state.detach())
         return loss, after
 
 
@@ -68,7 +66,8 @@ class Trainer:
             weight.data = weight.data.clone()
         self._module = self._fabric.setup_module(NextSymbol(net))
         self._optimizer = self._fabric.setup_optimizers(_adamw(net, settings))
-        self._state: list[Tensor] | None = None
+        # The first window's first step is a reset everywhere: a learned state is reached from there.
+        self._state: list[Tensor] = pytree.tree_flatten(net.initial_state(streams.batch).detach())[0]
         net.train()
         torch.manual_seed(settings.seed)
 
@@ -97,35 +96,23 @@ class Trainer:
         for name, weight in self.net.named_parameters():
             moments: Mapping[str, Tensor] = self._optimizer.state[weight]
             named |= {f"adamw.{name}.{moment}": moments[moment] for moment in _MOMENTS}
-        named |= {f"state.{index}": part for index, part in enumerate(self._state or ())}
+        named |= {f"state.{index}": part for index, part in enumerate(self._state)}
         named["random.cpu"] = torch.get_rng_state()
         if self._fabric.device.type == "cuda":
             named["random.cuda"] = torch.cuda.get_rng_state(self._fabric.device)
         return named
 
-    def expected(self) -> dict[str, Tensor]:
-        """Tensors of the names, shapes and dtypes that `tensors` has once a step is done."""
-        flat, _ = self._initial_state()
-        return self.tensors() | {f"state.{index}": part for index, part in enumerate(flat)}
-
     def load(self, step: int, tensors: Mapping[str, Tensor]) -> None:
         """Goes back to where `tensors()` was taken, after `step` steps."""
-        current = self.expected()
-        flat, self._module.module.state_form = self._initial_state()
-        self._state = flat
         with torch.no_grad():
-            for name, tensor in current.items():
+            for name, tensor in self.tensors().items():
                 if name.startswith(("net.", "adamw.")):
                     tensor.copy_(tensors[name])
-        self._state = [part.copy_(tensors[f"state.{index}"]) for index, part in enumerate(flat)]
+        self._state = [torch.empty_like(part).copy_(tensors[f"state.{i}"]) for i, part in enumerate(self._state)]
         torch.set_rng_state(tensors["random.cpu"])
         if "random.cuda" in tensors:
             torch.cuda.set_rng_state(tensors["random.cuda"], self._fabric.device)
         self.step = step
-
-    def _initial_state(self) -> tuple[list[Tensor], Any]:
-        state: DeepState = self.net.initial_state(self._streams.batch).map(lambda part: part.detach().clone())
-        return pytree.tree_flatten(state)
 
 
 _MOMENTS = ("step", "exp_avg", "exp_avg_sq")
