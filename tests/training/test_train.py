@@ -5,6 +5,7 @@ import math
 import os
 import signal
 import sys
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,11 +14,11 @@ import torch
 from small import corpus, net, vocabulary
 
 from deeprnn import GRU, DeepRNN
-from deeprnn.text import Characters, Corpus, TextError
+from deeprnn.text import Characters, Corpus, Streams, TextError
 from deeprnn.training import Diverged, Report, RunError, Settings, Stopped, evaluate, resume, train
 from deeprnn.training.schedule import learning_rate
 
-SETTINGS = Settings(batch=4, window=5, learning_rate=0.01, seed=3, checkpoint_seconds=0.0)
+SETTINGS = Settings(batch=4, window=5, learning_rate=0.01, seed=3, checkpoint_seconds=0.5)
 
 
 def weights_of(network: DeepRNN) -> dict[str, torch.Tensor]:
@@ -30,12 +31,12 @@ def assert_same_bits(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor
         assert torch.equal(one[name], other[name]), name
 
 
-def stop_at(step: int):
-    """A progress that does what Ctrl-C does, once so many steps are done."""
+def stop_at(step: int, number: signal.Signals = signal.SIGINT):
+    """A progress that does what Ctrl-C does, or `kill`, once so many steps are done."""
 
     def progress(report: Report) -> None:
         if report.steps is not None and report.step >= step:
-            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), number)
 
     return progress
 
@@ -56,8 +57,6 @@ def test_it_learns_a_text_by_heart(tmp_path: Path) -> None:
 
 
 def test_the_first_step_is_adamw_on_the_first_window(tmp_path: Path) -> None:
-    from deeprnn.text import Streams
-
     settings = Settings(batch=4, window=5, learning_rate=0.01, weight_decay=0.1, clip=0.05)
     network, expected = net(dropout=0.0).double(), net(dropout=0.0).double()
     for one in (network, expected):  # without noise both can be computed twice
@@ -84,8 +83,6 @@ def test_the_first_step_is_adamw_on_the_first_window(tmp_path: Path) -> None:
 
 def test_state_is_carried_from_window_to_window(tmp_path: Path) -> None:
     """With no learning, the losses are those of one pass over whole streams."""
-    from deeprnn.text import Streams
-
     network, symbols = net(dropout=0.0).double(), vocabulary()
     layers = [GRU(7), GRU(5, learn_initial=True)]
     torch.manual_seed(1)
@@ -119,14 +116,12 @@ def test_state_is_carried_from_window_to_window(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("precision", ["32-true", "bf16-true", "bf16-mixed", "64-true"])
 def test_stopped_and_resumed_it_ends_with_the_same_bits(precision, tmp_path: Path) -> None:
-    from dataclasses import replace
-
     settings = replace(SETTINGS, precision=precision)
     whole = train(net(), corpus(), vocabulary(), tmp_path / "whole", settings, steps=40)
     with pytest.raises(Stopped, match="Stopped at step 9 of 40"):
         train(net(), corpus(), vocabulary(), tmp_path / "parts", settings, steps=40, progress=stop_at(9))
     with pytest.raises(Stopped, match="Stopped at step 23 of 40"):
-        resume(tmp_path / "parts", corpus(), progress=stop_at(23))
+        resume(tmp_path / "parts", corpus(), progress=stop_at(23, signal.SIGTERM))
     torch.manual_seed(99)  # what a program did in between does not matter
     resumed = resume(tmp_path / "parts", corpus())
     assert resumed.steps == 40
@@ -182,8 +177,6 @@ def test_a_second_ctrl_c_interrupts_at_once_and_the_last_checkpoint_stands(tmp_p
 
 
 def test_seeds_decide(tmp_path: Path) -> None:
-    from dataclasses import replace
-
     one = train(net(), corpus(), vocabulary(), tmp_path / "1", SETTINGS, steps=5)
     other = train(net(), corpus(), vocabulary(), tmp_path / "2", replace(SETTINGS, seed=4), steps=5)
     assert not torch.equal(one.net.output.weight, other.net.output.weight)
@@ -196,8 +189,6 @@ def test_a_loss_that_is_no_number_stops_the_run_and_leaves_it_whole(tmp_path: Pa
         if report.step == 6:
             with torch.no_grad():
                 network.output.weight[0, 0] = torch.nan
-
-    from dataclasses import replace
 
     settings = replace(SETTINGS, checkpoint_seconds=100.0)
     with pytest.raises(Diverged, match=r"(?s)at step 7 the loss is nan.*step-000000000.*--learning-rate.*try 0\.001"):
