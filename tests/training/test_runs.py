@@ -18,6 +18,7 @@ from small import corpus, net, vocabulary
 from deeprnn import DeepRNN, atomic
 from deeprnn.training import Report, Run, RunError, Settings, Stopped, resume, train
 from deeprnn.training.checkpoint import KEPT, newest_checkpoint
+from deeprnn.training.schedule import Course
 
 SETTINGS = Settings(batch=4, window=5, checkpoint_seconds=0.0)
 
@@ -293,4 +294,4 @@ def test_the_run_is_a_network_that_can_be_loaded(stopped: Path) -> None:
     run = Run(stopped)
     assert len(run.load_vocabulary()) == len(vocabulary())
     assert run.load_net().cells == net().cells == DeepRNN.load(stopped).cells
-    assert run.read_plan().steps == 6
+    assert run.read_plan().course == Course(6)

@@ -6,7 +6,6 @@ import os
 import signal
 import sys
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -15,8 +14,8 @@ from small import corpus, net, vocabulary
 
 from deeprnn import GRU, DeepRNN
 from deeprnn.text import Characters, Corpus, Streams, TextError
-from deeprnn.training import Diverged, Report, RunError, Settings, Stopped, evaluate, resume, train
-from deeprnn.training.schedule import learning_rate
+from deeprnn.training import Diverged, Report, Run, RunError, Settings, Stopped, evaluate, resume, train
+from deeprnn.training.schedule import Course, TimeKeeper
 
 SETTINGS = Settings(batch=4, window=5, learning_rate=0.01, seed=3, checkpoint_seconds=0.5)
 
@@ -144,6 +143,28 @@ def test_the_number_of_steps_is_fixed_once_and_the_rest_follows(tmp_path: Path) 
     assert_same_bits(weights_of(timed.net), weights_of(counted.net))
 
 
+def test_where_time_runs_out_the_end_comes_sooner_and_the_same_again(tmp_path: Path, monkeypatch) -> None:
+    def shorter_end(_: TimeKeeper, step: int, course: Course) -> int | None:
+        return 12 if step == 7 and not course.cuts else None
+
+    def die(report: Report) -> None:
+        if report.step == 9:
+            raise MemoryError
+
+    monkeypatch.setattr(sys.modules["deeprnn.training.loop"], "measure_step", lambda *_: 10.0)
+    monkeypatch.setattr(TimeKeeper, "shorter_end", shorter_end)
+    settings = replace(SETTINGS, checkpoint_seconds=1000.0)
+    whole = train(net(), corpus(), vocabulary(), tmp_path / "whole", settings, seconds=400)
+    assert whole.steps == 12
+    assert Run(tmp_path / "whole").read_plan().course == Course(40, ((7, 12),))
+    with pytest.raises(MemoryError):
+        train(net(), corpus(), vocabulary(), tmp_path / "parts", settings, seconds=400, progress=die)
+    assert [path.name for path in (tmp_path / "parts" / "checkpoints").iterdir()] == ["step-000000000.safetensors"]
+    resumed = resume(tmp_path / "parts", corpus())
+    assert resumed.steps == 12
+    assert_same_bits(weights_of(whole.net), weights_of(resumed.net))
+
+
 def test_interrupted_while_its_speed_is_measured_it_begins_anew(tmp_path: Path) -> None:
     def interrupt(report: Report) -> None:
         assert report.steps is None
@@ -218,13 +239,3 @@ def test_texts_that_a_program_gave_must_be_given_again(tmp_path: Path) -> None:
     train(net(), corpus(), vocabulary(), tmp_path, SETTINGS, steps=2)
     with pytest.raises(RunError, match="give them again"):
         resume(tmp_path)
-
-
-def test_the_learning_rate_rises_then_falls_to_nothing() -> None:
-    rates = [learning_rate(step, 200, highest=0.5, warm_up=10) for step in range(200)]
-    assert rates[:10] == pytest.approx([0.05 * (step + 1) for step in range(10)])
-    assert max(rates) == 0.5
-    assert all(a >= b for a, b in pairwise(rates[10:]))
-    assert rates[105] == pytest.approx(0.25)
-    assert 0 < rates[-1] < 1e-4
-    assert learning_rate(0, 1, highest=0.5, warm_up=10) == 0.5

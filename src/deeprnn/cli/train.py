@@ -86,16 +86,18 @@ def _begin(run: "Run", asked: Mapping[str, Any], *, overwrite: bool) -> "Trained
     from deeprnn.cli.progress import TrainingDisplay
     from deeprnn.notation import parse_layers
     from deeprnn.text import VOCABULARIES, Corpus
-    from deeprnn.training.device import choose_device, set_threads
+    from deeprnn.training.device import set_threads
+    from deeprnn.training.trainer import make_fabric
 
     console = stdout()
     cells = parse_layers(asked["layers"])
     settings = _settings(asked)
     run.check_free(overwrite=overwrite)
     set_threads(settings.threads)
+    device = make_fabric(settings).device
     corpus = Corpus.from_files(asked["text"]) if asked["text"] else Corpus.of_python()
     vocabulary = VOCABULARIES[asked["vocabulary"]].of(corpus.training)
-    net = _build(cells, len(vocabulary), asked).to(choose_device(settings.device))
+    net = _build(cells, len(vocabulary), asked).to(device)
     _introduce(console, corpus, vocabulary, net)
     seconds = None
     if asked["steps"] is None:
@@ -172,7 +174,7 @@ def _check_unchanged(run: "Run", asked: Mapping[str, Any], given: Sequence[str])
     plan, config = run.read_plan(), read_config(run.path)
     stored: dict[str, Any] = {field.name: getattr(plan.settings, field.name) for field in fields(plan.settings)}
     stored |= {name: config.get(name) for name in _NET_OPTIONS}
-    stored |= {"steps": plan.steps, "vocabulary": run.load_vocabulary().kind}
+    stored |= {"steps": None if plan.course is None else plan.course.planned, "vocabulary": run.load_vocabulary().kind}
     wanted = dict(asked)
     if "layers" in given:
         wanted["layers"], stored["layers"] = tuple(parse_layers(asked["layers"])), run.load_net().cells

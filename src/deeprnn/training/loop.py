@@ -19,9 +19,10 @@ from deeprnn.training.interrupts import Interrupts
 from deeprnn.training.metrics import Metrics
 from deeprnn.training.report import Progress, Report, Reporter
 from deeprnn.training.run import Plan, Run
+from deeprnn.training.schedule import Course, TimeKeeper
 from deeprnn.training.settings import Settings
 from deeprnn.training.speed import measure_step
-from deeprnn.training.trainer import Trainer
+from deeprnn.training.trainer import Trainer, make_fabric
 
 _ROWS = 400
 """About how many rows `metrics.csv` gets."""
@@ -75,7 +76,8 @@ def train(
         settings: batch, window, learning rate and so on; None for `Settings()`.
         steps: how many windows to train on.
         seconds: instead of steps, how long to train. The speed is measured first (that time counts), then the
-            number of steps is fixed.
+            number of steps is fixed, and kept with the run. Where the machine later turns out to be so slow that
+            the time would be passed by a tenth (and 20 seconds), the end is brought forward; that is kept too.
         overwrite: replace a run that lies in `out`.
         progress: called a few times a second with a `Report`.
 
@@ -106,7 +108,7 @@ def train(
     settings = settings or Settings()
     settings = replace(settings, threads=settings.threads or torch.get_num_threads())
     streams = _streams(corpus, vocabulary, settings)
-    plan = Plan(settings, steps, seconds, corpus.source)
+    plan = Plan(settings, None if steps is None else Course(steps), seconds, corpus.source)
     run.create(net, corpus, vocabulary, plan, overwrite=overwrite)
     return _go_on(run, net, streams, plan, progress)
 
@@ -147,23 +149,23 @@ def _go_on(run: Run, net: DeepRNN, streams: Streams, plan: Plan, progress: Progr
             f"  Restore one from a copy, or train anew with --overwrite."
         )
     before = 0.0
-    if plan.steps is None:
+    if plan.course is None:
         plan, before = _fix_steps(run, net, streams, plan, progress)
-    assert plan.steps is not None
-    trainer = Trainer(net, streams, plan.settings, plan.steps)
+    assert plan.course is not None
+    trainer = Trainer(net, streams, plan.settings, plan.course)
     metrics = Metrics(run.metrics_file)
     if newest is not None:
         checkpoint = read_checkpoint(newest, trainer.tensors() | Metrics.expected())
         trainer.load(checkpoint.step, checkpoint.tensors)
         metrics = Metrics.go_on(run.metrics_file, checkpoint.step, checkpoint.tensors)
     with Interrupts() as interrupts:
-        _run_steps(run, trainer, metrics, interrupts, plan.settings, progress)
+        _run_steps(run, trainer, metrics, interrupts, plan, progress)
     return Trained(
         net=net.eval(),
         run=run,
-        steps=plan.steps,
+        steps=trainer.steps,
         batch=streams.batch,
-        characters=plan.steps * streams.characters,
+        characters=trainer.steps * streams.characters,
         seconds=before + metrics.seconds,
     )
 
@@ -173,10 +175,11 @@ def _run_steps(
     trainer: Trainer,
     metrics: Metrics,
     interrupts: Interrupts,
-    settings: Settings,
+    plan: Plan,
     progress: Progress | None,
 ) -> None:
-    row_every = max(1, trainer.steps // _ROWS)
+    settings, row_every = plan.settings, max(1, trainer.course.planned // _ROWS)
+    keeper = None if plan.seconds is None else TimeKeeper(plan.seconds, metrics.seconds)
     reporter = Reporter(trainer)
     if trainer.step == 0:
         _save(run, trainer, metrics)
@@ -188,7 +191,15 @@ def _run_steps(
         loss, norm = float(step.loss), float(step.gradient_norm)
         if not (math.isfinite(loss) and math.isfinite(norm)):
             raise _diverged(run, trainer.step, loss, settings)
-        metrics.add(loss, norm, time.perf_counter() - began)
+        seconds = time.perf_counter() - began
+        metrics.add(loss, norm, seconds)
+        if keeper is not None:
+            keeper.add(seconds)
+            end = keeper.shorter_end(trainer.step, trainer.course)
+            if end is not None:
+                trainer.course = trainer.course.cut(trainer.step, end)
+                plan = replace(plan, course=trainer.course)
+                run.write_plan(plan)  # before a step depends on it
         reporter.add(loss, step.learning_rate, metrics.seconds)
         if trainer.step % row_every == 0 or trainer.step == trainer.steps:
             metrics.write_row(trainer.step, trainer.step * trainer.characters, step.learning_rate)
@@ -206,6 +217,7 @@ def _run_steps(
 def _fix_steps(run: Run, net: DeepRNN, streams: Streams, plan: Plan, progress: Progress | None) -> tuple[Plan, float]:
     """The plan with a number of steps that fits in its seconds, written to disk; and the time that it took."""
     assert plan.seconds is not None
+    make_fabric(plan.settings)  # loads Lightning, which takes seconds that are no training
     began = time.perf_counter()
 
     def tell(done: int) -> None:
@@ -216,7 +228,8 @@ def _fix_steps(run: Run, net: DeepRNN, streams: Streams, plan: Plan, progress: P
     measured = min(max(1.0, _MEASURED * plan.seconds), 10.0, plan.seconds / 4)
     step_seconds = measure_step(net, streams, plan.settings, measured, tell)
     passed = time.perf_counter() - began
-    plan = replace(plan, steps=max(1, round((plan.seconds - passed) / step_seconds)))
+    left = plan.seconds - passed
+    plan = replace(plan, course=Course(max(1, round(left / step_seconds))), seconds=max(left, 0.0))
     run.write_plan(plan)
     return plan, passed
 

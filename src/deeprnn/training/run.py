@@ -15,6 +15,7 @@ from deeprnn.deep import DeepRNN
 from deeprnn.saving import CONFIG, WEIGHTS
 from deeprnn.text import Corpus, Vocabulary, load_vocabulary
 from deeprnn.training.errors import RunError, writing
+from deeprnn.training.schedule import Course
 from deeprnn.training.settings import Settings
 
 FORMAT = "deeprnn run 1"
@@ -26,13 +27,13 @@ class Plan:
 
     Attributes:
         settings: how it trains.
-        steps: all its steps; None until they are fixed from its measured speed.
-        seconds: the time that its steps were to fit in; None where the steps were given.
+        course: its steps; None until they are fixed from its measured speed.
+        seconds: the time that the steps are to fit in; None where their number was given.
         source: where its texts came from (see `Corpus.source`); None where a program gave them.
     """
 
     settings: Settings
-    steps: int | None
+    course: Course | None
     seconds: float | None
     source: Mapping[str, Any] | None
 
@@ -127,7 +128,8 @@ class Run:
         """Writes `training.json`, whole or not at all."""
         content = {
             "format": FORMAT,
-            "steps": plan.steps,
+            "steps": None if plan.course is None else plan.course.planned,
+            "cuts": [] if plan.course is None else plan.course.cuts,
             "seconds": plan.seconds,
             "settings": plan.settings.to_json(),
             "source": None if plan.source is None else dict(plan.source),
@@ -146,11 +148,12 @@ class Run:
         content = self._read_json(self.plan_file)
         try:
             steps, seconds, source = content["steps"], content["seconds"], content["source"]
-            if content["format"] != FORMAT or not (steps is None or (isinstance(steps, int) and steps >= 1)):
+            if content["format"] != FORMAT or not isinstance(steps, int | None):
                 raise ValueError(f"format {content['format']!r}, steps {steps!r}")
+            course = None if steps is None else Course(steps, tuple((int(a), int(end)) for a, end in content["cuts"]))
             if not isinstance(source, dict | None) or not isinstance(seconds, int | float | None):
                 raise TypeError("'source' or 'seconds' is of the wrong type")
-            return Plan(Settings.from_json(content["settings"]), steps, seconds, source)
+            return Plan(Settings.from_json(content["settings"]), course, seconds, source)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise RunError(
                 f"{self.plan_file} describes no run ({error}); it is damaged, restore it from a copy."

@@ -8,6 +8,7 @@ import torch
 
 from deeprnn.deep import DeepRNN
 from deeprnn.text import Streams
+from deeprnn.training.schedule import Course
 from deeprnn.training.settings import Settings
 from deeprnn.training.trainer import Trainer
 
@@ -30,7 +31,7 @@ def measure_step(
         tell: called after each step with the steps done.
     """
     with torch.random.fork_rng(enabled=True):
-        trainer = Trainer(copy.deepcopy(net), streams, settings, steps=10**9)
+        trainer = Trainer(copy.deepcopy(net), streams, settings, Course(10**9))
         began = time.perf_counter()
         counted_from, first = began, 0
         while True:

@@ -11,7 +11,7 @@ from torch.utils import _pytree as pytree
 
 from deeprnn.deep import DeepRNN
 from deeprnn.text import Streams
-from deeprnn.training.schedule import learning_rate
+from deeprnn.training.schedule import Course
 from deeprnn.training.settings import Settings
 
 
@@ -50,13 +50,13 @@ class Trainer:
         net: trained in place.
         streams: the text.
         settings: how.
-        steps: all steps, which the learning rate's course depends on.
+        course: all steps, which the learning rate depends on.
     """
 
-    def __init__(self, net: DeepRNN, streams: Streams, settings: Settings, steps: int) -> None:
+    def __init__(self, net: DeepRNN, streams: Streams, settings: Settings, course: Course) -> None:
         self.net = net
         self.step = 0
-        self.steps = steps
+        self.course = course
         self.characters = streams.characters
         self._streams = streams
         self._settings = settings
@@ -71,10 +71,15 @@ class Trainer:
         net.train()
         torch.manual_seed(settings.seed)
 
+    @property
+    def steps(self) -> int:
+        """All steps."""
+        return self.course.steps
+
     def advance(self) -> Step:
         """Trains on the next window."""
         window, settings = self._streams[self.step], self._settings
-        rate = learning_rate(self.step, self.steps, highest=settings.learning_rate, warm_up=settings.warm_up)
+        rate = self.course.learning_rate(self.step, highest=settings.learning_rate, warm_up=settings.warm_up)
         for group in self._optimizer.param_groups:
             group["lr"] = rate
         device = self._fabric.device
