@@ -177,7 +177,7 @@ class Run:
         """
         source = self.read_plan().source
         if source is None:
-            raise RunError(f"{self.path} was trained on texts that a program gave; give them again.")
+            raise RunError(f"{self.path} was trained on texts that a program gave; give them again (--text).")
         corpus = Corpus.again(source)
         manifest = self._read_json(self.manifest_file)
         try:
