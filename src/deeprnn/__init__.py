@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from deeprnn.cells import Elman as Elman
     from deeprnn.deep import DeepRNN as DeepRNN
     from deeprnn.deep import Result as Result
+    from deeprnn.diagram import Drawing as Drawing
+    from deeprnn.diagram import draw as draw
     from deeprnn.state import DeepState as DeepState
     from deeprnn.state import State as State
 
@@ -20,11 +22,13 @@ _HOME = {
     "Cell": "cells",
     "DeepRNN": "deep",
     "DeepState": "state",
+    "Drawing": "diagram",
     "Elman": "cells",
     "GRU": "cells",
     "LSTM": "cells",
     "Result": "deep",
     "State": "state",
+    "draw": "diagram",
     "kernels": "",
 }
 """Where each public name lies. It is imported when it is first asked for, so that `deeprnn --help` needs no torch."""
