@@ -146,7 +146,7 @@ def lay_out(net: DeepRNN) -> Layout:
     end = last + right + _ARROW + begins
     width = (end + begins if backward else last + right) + 14 + _MARGIN
 
-    legend = tuple(
+    legend: tuple[tuple[words.Mark, tuple[str, ...]], ...] = tuple(
         (mark, tuple(wrap(text, TEXT, width - 2 * _MARGIN - LEGEND_SAMPLE - 8))) for mark, text in words.legend(net)
     )
     legend_height = sum(LINE * len(text) + 5 for _, text in legend) + (12 if legend else 0)
