@@ -12,8 +12,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
 from deeprnn import GRU, LSTM, Cell, DeepRNN, Drawing, Elman, draw
+from deeprnn.cli import app
 
 SVG = "{http://www.w3.org/2000/svg}"
 STEPS = 4  # 1, 2, 3 and T
@@ -238,12 +240,56 @@ class TestFiles:
             draw(NETS["mixed"], tmp_path / "net.png")
         assert list(tmp_path.iterdir()) == []
 
+    def test_a_place_that_cannot_be_written_is_named(self, tmp_path: Path) -> None:
+        (tmp_path / "file").write_text("")
+        with pytest.raises(OSError, match=r"could not be written.*net\.svg"):
+            draw(NETS["mixed"], tmp_path / "file" / "net.svg")
+
     def test_a_module_of_another_kind_is_refused(self) -> None:
         with pytest.raises(TypeError, match="not LSTM"):
             draw(torch.nn.LSTM(3, 5))  # type: ignore[arg-type]
 
     def test_the_same_net_gives_the_same_drawing(self) -> None:
         assert draw(NETS["mixed"]).svg == draw(NETS["mixed"]).svg
+
+
+class TestCommand:
+    def test_a_saved_net(self, tmp_path: Path) -> None:
+        NETS["mixed"].save(tmp_path / "run")
+        result = CliRunner().invoke(app, ["draw", str(tmp_path / "run")])
+        assert result.exit_code == 0, result.output
+        assert result.stdout.strip() == str(tmp_path / "run" / "net.svg")
+        assert (tmp_path / "run" / "net.svg").read_text(encoding="utf-8") == draw(NETS["mixed"]).svg
+
+    def test_layers_and_options(self, tmp_path: Path) -> None:
+        out = tmp_path / "new" / "net.svg"
+        words = ["--layers", "2x gru:64:zoneout=0.1", "--residual", "--dropout", "0.25", "--input-size", "7"]
+        result = CliRunner().invoke(app, ["draw", *words, "--output-size", "0", "--out", str(out)])
+        assert result.exit_code == 0, result.output
+        net = DeepRNN(7, [GRU(64, zoneout=0.1)] * 2, residual=True, dropout=0.25)
+        assert out.read_text(encoding="utf-8") == draw(net).svg
+
+    @pytest.mark.parametrize(
+        ("words", "status", "says"),
+        [
+            ([], 2, "give either RUN"),
+            (["run", "--layers", "gru:3"], 2, "give either RUN"),
+            (["run", "--residual"], 2, "own network"),
+            (["run"], 1, "config.json"),
+            (["--layers", "grru:3"], 1, "did you mean"),
+            (["--layers", "gru:3 gru:4", "--residual"], 1, "equal widths"),
+            (["--layers", "gru:3", "--out", "net.png"], 1, "net.svg"),
+        ],
+        ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+    )
+    def test_complaints(
+        self, words: list[str], status: int, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        result = CliRunner().invoke(app, ["draw", *words])
+        assert result.exit_code == status
+        assert says in " ".join(result.output.replace("│", " ").split())
+        assert list(tmp_path.iterdir()) == []
 
 
 class Foreign(Elman):

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 import deeprnn
+from deeprnn.cli.draw import draw
 from deeprnn.cli.evaluate import evaluate
 from deeprnn.cli.sample import sample
 from deeprnn.cli.train import train
@@ -18,7 +19,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
-for command in (train, evaluate, sample):
+for command in (train, evaluate, sample, draw):
     app.command()(command)
 
 

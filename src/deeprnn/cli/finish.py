@@ -17,18 +17,22 @@ def finish(trained: "Trained") -> None:
     from deeprnn import atomic, training
     from deeprnn.cli.figures import evaluate_shown, evaluation_rows, stdout, table_of
     from deeprnn.cli.progress import clock
+    from deeprnn.diagram import draw
     from deeprnn.training.errors import writing
 
     run, console = trained.run, stdout()
     vocabulary = run.load_vocabulary()
     held_out = run.read_corpus().held_out
     evaluation = evaluate_shown(trained.net, held_out, vocabulary, console)
+    with writing(run.drawing_file):
+        draw(trained.net, run.drawing_file)
     with writing(run.evaluation_file):
         atomic.write_text(run.evaluation_file, json.dumps(evaluation.to_json(), indent=2) + "\n")
     rate = trained.characters / max(trained.seconds, 1e-9)
     rows = [
         ("trained", f"{trained.steps:,} steps of {trained.batch} streams, {trained.characters:,} characters"),
         ("in", f"{clock(trained.seconds)} at {rate:,.0f} characters/s"),
+        ("drawn", str(run.drawing_file)),
     ]
     console.print(table_of(f"\n{run.path}", rows))
     console.print(table_of("\non held-out text", evaluation_rows(evaluation)))

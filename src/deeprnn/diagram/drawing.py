@@ -23,7 +23,7 @@ class Drawing:
     height: float
 
     def save(self, path: str | Path) -> None:
-        """Writes the SVG, whole or not at all.
+        """Writes the SVG, whole or not at all; makes the directory.
 
         Raises:
             ValueError: the file's name does not end in .svg. OSError: it can't be written.
@@ -31,7 +31,11 @@ class Drawing:
         path = Path(path)
         if path.suffix.lower() != ".svg":
             raise ValueError(f"{path}: the drawing is SVG; call the file {path.with_suffix('.svg').name}.")
-        atomic.write_text(path, self.svg)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            atomic.write_text(path, self.svg)
+        except OSError as error:
+            raise OSError(error.errno, f"the drawing could not be written: {error.strerror}", str(path)) from error
 
     def __str__(self) -> str:
         return self.svg
