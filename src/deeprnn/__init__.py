@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from deeprnn.state import DeepState as DeepState
     from deeprnn.state import State as State
 
+__all__ = ["GRU", "LSTM", "Cell", "DeepRNN", "DeepState", "Drawing", "Elman", "Result", "State", "draw", "kernels"]
 __version__ = "0.1.0"
 
 _HOME = {
