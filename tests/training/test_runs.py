@@ -295,3 +295,14 @@ def test_the_run_is_a_network_that_can_be_loaded(stopped: Path) -> None:
     assert len(run.load_vocabulary()) == len(vocabulary())
     assert run.load_net().cells == net().cells == DeepRNN.load(stopped).cells
     assert run.read_plan().course == Course(6)
+
+
+def test_rows_that_were_written_after_the_checkpoint_are_written_anew(stopped: Path) -> None:
+    whole = train(net(), corpus(), vocabulary(), stopped.parent / "whole", SETTINGS, steps=6)
+    with (stopped / "metrics.csv").open("a") as file:
+        file.write("5,100,0.1,9.99,0.1,9\n6,12")  # killed within a row, after one too many
+    resume(stopped, corpus())
+    tables = [(run / "metrics.csv").read_text().splitlines() for run in (whole.run.path, stopped)]
+    columns = [[row.split(",")[:2] + row.split(",")[3:] for row in table] for table in tables]
+    assert columns[0] == columns[1]
+    assert len(columns[0]) == 7

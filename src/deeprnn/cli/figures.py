@@ -49,11 +49,14 @@ def table_of(title: str, rows: Sequence[tuple[str, str]]) -> Table:
 
 def evaluation_rows(evaluation: "Evaluation") -> list[tuple[str, str]]:
     """An evaluation's figures with their names."""
+    unknown = f"{evaluation.unknown_share:.4%}"
+    if evaluation.unknown_share > 0:
+        unknown += " (all of them are one symbol: predicting it is cheap, and flatters the figure)"
     return [
         ("bits per character", f"{evaluation.bits_per_character:.4f}"),
         ("nats per character", f"{evaluation.nats_per_character:.4f}"),
         ("characters", f"{evaluation.characters:,} in {evaluation.documents:,} documents"),
-        ("unknown characters", f"{evaluation.unknown_share:.4%} (predicting those is cheap and flatters the figure)"),
+        ("unknown characters", unknown),
         ("time", f"{evaluation.seconds:.1f} s"),
     ]
 

@@ -51,7 +51,11 @@ class TrainingDisplay:
             f"step {report.step:,} of {report.steps:,}   {self._bits:.3f} bits/character   "
             f"{report.characters_per_second:,.0f} characters/s   {clock(report.seconds_left)} left"
         )
-        self._bar.update(self._task, description="training", total=report.steps, completed=report.step, figures=figures)
+        short = (
+            f"{report.step:,}/{report.steps:,}  {self._bits:.3f} bits/character  "
+            f"{report.characters_per_second:,.0f} characters/s  {clock(report.seconds_left)} left"
+        )
+        self._bar.update(self._task, description="training", total=report.steps, completed=report.step, figures=short)
         now = time.monotonic()
         ends = report.step == report.steps
         if not self._console.is_terminal and (ends or now - self._last_line >= _LINE_SECONDS):
