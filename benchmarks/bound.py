@@ -1,0 +1,84 @@
+"""What a row could reach at most on this machine: its operations, the weights it reads, and the probe's two limits."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks.grid import Row
+
+_FLOAT_BYTES = 4
+
+
+def flops(row: Row) -> int:
+    """Floating-point operations of the row's matrix products, as they are executed; pointwise work is not counted.
+
+    In inference each layer multiplies T inputs and T states. In training it also computes both weights' gradients
+    (T products each), the gradient of its state (T - 1: the initial one needs none), and that of its input, which
+    the bottom layer leaves out: x is data.
+    """
+    L, T = row.shape.L, row.shape.T
+    products = 2 * L * T
+    if row.task == "training":
+        products += 2 * L * T + L * (T - 1) + (L - 1) * T
+    return products * 2 * row.shape.B * _weights(row)
+
+
+def weight_bytes(row: Row) -> int:
+    """Bytes of weights that the row must read: W_hh in every step, W_xh once a pass over the sequence."""
+    L, T = row.shape.L, row.shape.T
+    reads = L * T + L
+    if row.task == "training":
+        reads += L * (T - 1) + L - 1
+    return reads * recurrent_bytes(row)
+
+
+def recurrent_bytes(row: Row) -> int:
+    """Bytes of one layer's W_hh, which are read again in every step; W_xh has as many."""
+    return _weights(row) * _FLOAT_BYTES
+
+
+def _weights(row: Row) -> int:
+    return row.bench_cell.gates * row.shape.H * row.shape.H
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the probe measured beside a row.
+
+    Attributes:
+        fma_gflops: multiply-adds in registers, 10^9 operations a second.
+        read_gbps: reading as many bytes as one layer's W_hh over and over, 10^9 bytes a second.
+    """
+
+    fma_gflops: float
+    read_gbps: float
+
+    def gflops(self, row: Row) -> float:
+        """The bound of a row."""
+        return min(self.fma_gflops, self.read_gbps * flops(row) / weight_bytes(row))
+
+
+@dataclass(frozen=True)
+class Probe:
+    """The two measurements of csrc's probe, for the instruction set that the kernels run."""
+
+    fma_peak_gflops: Callable[[str, int], float]
+    read_gbps: Callable[[str, int, int], float]
+    instruction_set: str
+
+    def limits(self, row: Row) -> Limits:
+        """Both, with the row's threads and bytes, now."""
+        return Limits(
+            self.fma_peak_gflops(self.instruction_set, row.threads),
+            self.read_gbps(self.instruction_set, row.threads, recurrent_bytes(row)),
+        )
+
+
+def probe() -> Probe | None:
+    """The probe, where the compiled kernels and it are there."""
+    from deeprnn import kernels  # the parent process counts operations without it
+
+    parts: list[Any] = [getattr(kernels, name, None) for name in ("fma_peak_gflops", "read_gbps", "info")]
+    if None in parts or parts[2]().instruction_set is None:
+        return None
+    return Probe(parts[0], parts[1], parts[2]().instruction_set)
