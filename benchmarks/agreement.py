@@ -38,4 +38,3 @@ def _distance(ours: np.ndarray, theirs: np.ndarray, what: str) -> float:
     if norm == 0:
         raise ValueError(f"{what} is all zeros in deeprnn's answer, which compares nothing.")
     return float(np.linalg.norm(ours.astype(np.float64) - theirs) / norm)
-

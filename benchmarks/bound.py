@@ -47,7 +47,7 @@ class Limits:
 
     Attributes:
         fma_gflops: multiply-adds in registers, 10^9 operations a second.
-        read_gbps: reading as many bytes as one layer's W_hh over and over, 10^9 bytes a second.
+        read_gbps: every thread reading its share of one layer's W_hh over and over, in all 10^9 bytes a second.
     """
 
     fma_gflops: float
@@ -67,10 +67,10 @@ class Probe:
     instruction_set: str
 
     def limits(self, row: Row) -> Limits:
-        """Both, with the row's threads and bytes, now."""
+        """Both, with the row's threads, now; read_gbps takes the bytes of one thread and tells the sum of all."""
         return Limits(
             self.fma_peak_gflops(self.instruction_set, row.threads),
-            self.read_gbps(self.instruction_set, row.threads, recurrent_bytes(row)),
+            self.read_gbps(self.instruction_set, row.threads, recurrent_bytes(row) // row.threads),
         )
 
 

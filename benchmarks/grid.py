@@ -127,6 +127,4 @@ def rows(
     for cell in cells:
         if cell not in CELLS:
             raise ValueError(f"--cells {cell}: no such cell; there are {', '.join(CELLS)}.")
-    return [
-        Row(cell, shape, task, count) for count in threads for cell in cells for shape in shapes for task in TASKS
-    ]
+    return [Row(cell, shape, task, count) for count in threads for cell in cells for shape in shapes for task in TASKS]

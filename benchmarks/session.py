@@ -91,10 +91,15 @@ def forced(kernel: str) -> Generator[None]:
         kernel: a kernel's name, or "auto": the compiled kernels where they are built, else whichever comes first.
     """
     if kernel == "auto":
-        info = getattr(deeprnn.kernels, "info", None)
-        kernel = "native" if info is not None and info().built else ""
+        kernel = "native" if getattr(_info(), "built", False) else ""
     with deeprnn.kernels.force(kernel) if kernel else nullcontext():
         yield
+
+
+def _info() -> object | None:
+    """What `deeprnn.kernels.info` says; None in a version without compiled kernels."""
+    info: Callable[[], object] | None = getattr(deeprnn.kernels, "info", None)
+    return None if info is None else info()
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -105,6 +110,8 @@ def main(arguments: Sequence[str]) -> None:
     torch.set_num_threads(job["threads"])
     effort = Effort(job["seconds"], job["rounds"])
     with os.fdopen(int(arguments[0]), "w", encoding="utf-8") as events, forced(job["kernel"]):
+        instruction_set = getattr(_info(), "instruction_set", None) or torch.backends.cpu.get_cpu_capability().lower()
+        events.write(json.dumps({"machine": {"instruction_set": instruction_set}}) + "\n")
         for entry in job["rows"]:
             measured = measure_row(Row.from_json(entry), entry["left_out"], effort)
             events.write(json.dumps(measured) + "\n")

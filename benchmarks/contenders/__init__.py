@@ -1,4 +1,4 @@
-"""Those who compute a row, a module each, all with one signature: NAME, PACKAGE, `why_not(row)`, `build(row, problem)`."""
+"""Those who compute a row, a module each, all with one signature: `why_not(row)` and `build(row, problem)`."""
 
 import importlib
 from typing import Protocol
