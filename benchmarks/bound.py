@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 from benchmarks.grid import Row
 
@@ -60,25 +60,26 @@ class Limits:
 
 @dataclass(frozen=True)
 class Probe:
-    """The two measurements of csrc's probe, for the instruction set that the kernels run."""
+    """The two measurements of csrc's probe, for the instruction set that the kernels run: from threads (and bytes)."""
 
-    fma_peak_gflops: Callable[[str, int], float]
-    read_gbps: Callable[[str, int, int], float]
-    instruction_set: str
+    fma_peak_gflops: Callable[[int], float]
+    read_gbps: Callable[[int, int], float]
 
     def limits(self, row: Row) -> Limits:
         """Both, with the row's threads, now; read_gbps takes the bytes of one thread and tells the sum of all."""
         return Limits(
-            self.fma_peak_gflops(self.instruction_set, row.threads),
-            self.read_gbps(self.instruction_set, row.threads, recurrent_bytes(row) // row.threads),
+            self.fma_peak_gflops(row.threads),
+            self.read_gbps(row.threads, recurrent_bytes(row) // row.threads),
         )
 
 
 def probe() -> Probe | None:
     """The probe, where the compiled kernels and it are there."""
-    from deeprnn import kernels  # the parent process counts operations without it
-
-    parts: list[Any] = [getattr(kernels, name, None) for name in ("fma_peak_gflops", "read_gbps", "info")]
-    if None in parts or parts[2]().instruction_set is None:
+    try:
+        from deeprnn.kernels import extension
+    except ImportError:
         return None
-    return Probe(parts[0], parts[1], parts[2]().instruction_set)
+    if not extension.built():
+        return None
+    native, isa = extension.native(), extension.isa()
+    return Probe(partial(native.fma_peak_gflops, isa), partial(native.read_gbps, isa))

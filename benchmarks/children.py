@@ -5,10 +5,13 @@ import os
 import subprocess
 import sys
 from collections.abc import Generator, Mapping
+from pathlib import Path
 from typing import Any
 
 from benchmarks import machine
 from benchmarks.grid import Row
+
+_ROOT = Path(__file__).parent.parent
 
 
 class ChildFailed(RuntimeError):
@@ -27,6 +30,7 @@ def events(module: str, job: Mapping[str, Any], *, threads: int, environment: Ma
     with machine.confined(threads):
         child = subprocess.Popen(
             [sys.executable, "-m", module, str(write_end)],
+            cwd=_ROOT,
             stdin=subprocess.PIPE,
             stdout=sys.stderr,
             pass_fds=(write_end,),
@@ -57,6 +61,7 @@ def answer(module: str, row: Row, *arguments: str, environment: Mapping[str, str
     """
     finished = subprocess.run(
         [sys.executable, "-m", module, *arguments],
+        cwd=_ROOT,
         input=json.dumps(row.to_json()),
         capture_output=True,
         text=True,

@@ -1,8 +1,8 @@
 """Interleaved timing: in every round each contender has one turn, so that a drifting machine is the same for all."""
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from time import perf_counter, sleep
 from typing import Any
 
 import numpy as np
@@ -58,12 +58,12 @@ def interleaved(runs: Mapping[str, Callable[[], Any]], effort: Effort) -> dict[s
     Returns:
         Arrays of equal length; the values at one place were taken in the same round, moments apart.
     """
-    begun = time.perf_counter()
+    begun = perf_counter()
     first = {name: _turn(run, calls=1) for name, run in runs.items()}
     calls = {name: _calls_in_a_turn(seconds) for name, seconds in first.items()}
     rounds = [first] if set(calls.values()) == {1} else []
     names = list(runs)
-    while not _enough(rounds, effort, time.perf_counter() - begun):
+    while not _enough(rounds, effort, perf_counter() - begun):
         start = len(rounds) % len(names)
         rounds.append({name: _turn(runs[name], calls[name]) for name in names[start:] + names[:start]})
     return {name: np.array([seconds[name] for seconds in rounds]) for name in names}
@@ -84,12 +84,12 @@ def _enough(rounds: list[dict[str, float]], effort: Effort, spent: float) -> boo
 
 def _turn(run: Callable[[], Any], calls: int) -> float:
     """Seconds a call, the median of the turn's."""
-    time.sleep(_REST)
+    sleep(_REST)
     if calls > 1:
         run()
     seconds = np.empty(calls)
     for index in range(calls):
-        begun = time.perf_counter()
+        begun = perf_counter()
         run()
-        seconds[index] = time.perf_counter() - begun
+        seconds[index] = perf_counter() - begun
     return float(np.median(seconds))
