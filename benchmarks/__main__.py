@@ -11,11 +11,10 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from benchmarks import children, compile_trial, machine, memory, report
+from benchmarks import children, compile_trial, machine, memory, publish
 from benchmarks.grid import CELLS, QUICK, SHAPES, THREADS, Row, Shape, rows
 
-_RESULTS = Path(__file__).parent / "results"
-_CACHE = Path("build") / "benchmarks"
+_CACHE = publish.ROOT / "build" / "benchmarks"
 
 console = Console(stderr=True)
 
@@ -28,12 +27,12 @@ def main(
     repeat: Annotated[int | None, typer.Option("--repeat", min=1, help="Rounds of a row, at least.")] = None,
     seconds: Annotated[float | None, typer.Option("--seconds", help="Of each contender in a row, about.")] = None,
     kernel: Annotated[str, typer.Option(help="auto, native, aten or reference; it runs or the run fails.")] = "auto",
-    out: Annotated[Path, typer.Option(help="Where results go.")] = _RESULTS,
+    out: Annotated[Path, typer.Option(help="Where results go.")] = publish.RESULTS,
 ) -> None:
     """Times deeprnn beside its peers, every answer compared first.
 
     The whole grid on the compiled kernels is written to grid.json, table.md, summary.md and grid-*.svg;
-    anything less to partial*, beside them.
+    anything less to partial*, beside them. docs/benchmarks.md says how it is measured.
     """
     begun = time.perf_counter()
     try:
@@ -65,7 +64,8 @@ def main(
     finally:
         results["minutes"] = (time.perf_counter() - begun) / 60
         if results["rows"]:
-            _write(results, out)
+            publish.write(results, out)
+            console.print(f"{len(results['rows'])} rows in {results['minutes']:.1f} minutes, in {out}")
 
 
 def _progress() -> Progress:
@@ -148,20 +148,6 @@ def _out(row: Row, outcomes: compile_trial.Outcomes) -> dict[str, str]:
         return {}
     outcome = outcomes.get(compile_trial.key(row), "not tried in a quick run")
     return {"torch.compile": outcome} if isinstance(outcome, str) else {}
-
-
-def _write(results: dict[str, Any], out: Path) -> None:
-    out.mkdir(parents=True, exist_ok=True)
-    whole = report.publishable(results)
-    name, prefix = ("grid", "") if whole else ("partial", "partial-")
-    (out / f"{name}.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    (out / f"{prefix}table.md").write_text(report.table(results), encoding="utf-8")
-    (out / f"{prefix}summary.md").write_text(report.summary(results), encoding="utf-8")
-    from benchmarks import plot  # matplotlib is not needed to measure
-
-    for threads in sorted({entry["threads"] for entry in results["rows"]}):
-        plot.draw(results, threads, out / f"{name}-{threads}.svg")
-    console.print(f"{len(results['rows'])} rows in {results['minutes']:.1f} minutes, in {out}")
 
 
 if __name__ == "__main__":

@@ -24,7 +24,6 @@ def table(results: dict[str, Any]) -> str:
     headings += ["GFLOP/s", "bound", "share", "misses"]
     body = [_table_row(entry, entries, peers) for entry in entries]
     parts = [
-        "# The grid",
         _facts(results),
         "Each peer's column says how many times as long it takes as deeprnn in the same round: the median over rounds, "
         "and the quartiles. The bound is the smaller of the multiply-add peak and the bandwidth at which one layer's "
