@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from benchmarks import children, compile_trial, machine, memory, publish
-from benchmarks.grid import CELLS, QUICK, SHAPES, THREADS, Row, Shape, rows
+from benchmarks.grid import CELLS, QUICK, SHAPES, TASKS, THREADS, Row, Shape, Task, rows
 
 _CACHE = publish.ROOT / "build" / "benchmarks"
 
@@ -74,21 +74,26 @@ def _progress() -> Progress:
 
 
 def _compile(progress: Progress, chosen: Sequence[Row]) -> compile_trial.Outcomes:
-    """What torch.compile manages within its minute; remembered, with what it compiled, in build/benchmarks/."""
+    """What torch.compile manages within its minute; successes are remembered, with what it compiled."""
     version = machine.facts()["versions"].get("torch", "")
     path = _CACHE / f"compile-torch-{version}.json"
     known: compile_trial.Outcomes = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    wanted = [row for row in chosen if CELLS[row.cell].phi == "softplus"]
-    wanted = [row for row in wanted if row.threads == max(row.threads for row in wanted)]
-    task = progress.add_task("torch.compile, which loops within a minute", total=len(wanted))
+    loops = [row for row in chosen if CELLS[row.cell].phi == "softplus"]
+    loops = [row for row in loops if row.threads == max(row.threads for row in loops)]
+    task = progress.add_task("torch.compile, which loops within a minute", total=len(loops))
 
-    def tried(outcomes: compile_trial.Outcomes) -> None:
-        progress.advance(task)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(outcomes, indent=1), encoding="utf-8")
+    def tried(kind: Task) -> compile_trial.Outcomes:
+        mine = [row for row in loops if row.task == kind]
+        return compile_trial.try_all(mine, known, _CACHE / "inductor", lambda: progress.advance(task))
 
-    compile_trial.try_all(wanted, known, _CACHE / "inductor", tried)
-    return known
+    outcomes: compile_trial.Outcomes = {}
+    with ThreadPoolExecutor(len(TASKS)) as pool:
+        for of_task in pool.map(tried, TASKS):
+            outcomes |= of_task
+    path.parent.mkdir(parents=True, exist_ok=True)
+    known |= {name: outcome for name, outcome in outcomes.items() if not isinstance(outcome, str)}
+    path.write_text(json.dumps(known, indent=1), encoding="utf-8")
+    return outcomes
 
 
 def _memory(progress: Progress, chosen: Sequence[Row], kernel: str, results: dict[str, Any]) -> None:

@@ -26,30 +26,32 @@ def key(row: Row) -> str:
     return f"{row.bench_cell.name} {row.shape} {row.task}"
 
 
-def try_all(rows: Sequence[Row], known: Outcomes, cache: Path, tried: Callable[[Outcomes], None]) -> None:
-    """Tries the rows that are not known yet, the shortest loop first, and adds them to `known`.
+def try_all(rows: Sequence[Row], known: Outcomes, cache: Path, tried: Callable[[], None]) -> Outcomes:
+    """The outcomes of rows of one task, the shortest loop first; those that are known are not tried again.
 
-    A row is not tried when one of the same task with no more steps already took too long.
+    A row is not tried when one with no more steps already took too long.
 
     Args:
         cache: where torch.compile keeps what it compiled; timing then finds it there.
-        tried: called with `known` after each row.
+        tried: called after each row.
     """
-    stopped: dict[str, Row] = {}
+    outcomes: Outcomes = {}
+    stopped: Row | None = None
     for row in sorted(rows, key=lambda row: row.shape.L * row.shape.T):
-        if key(row) not in known:
-            if row.task in stopped:
-                known[key(row)] = f"not tried: {stopped[row.task].shape} took more than {LIMIT:.0f} s to compile"
-            else:
-                known[key(row)] = _try(row, environment(cache))
-        if isinstance(known[key(row)], str):
-            stopped.setdefault(row.task, row)
-        tried(known)
+        if stopped is not None:
+            outcome = f"not tried: {stopped.shape}, with no more steps, took more than {LIMIT:.0f} s to compile"
+        else:
+            outcome = known[key(row)] if key(row) in known else _try(row, environment(cache))
+            stopped = row if isinstance(outcome, str) else None
+        outcomes[key(row)] = outcome
+        tried()
+    return outcomes
 
 
 def environment(cache: Path) -> Mapping[str, str]:
     """What a process needs in its environment to find what was compiled."""
-    return {"TORCHINDUCTOR_CACHE_DIR": str(cache.absolute())}
+    # One compile thread: no pool of helper processes may live on beside what is timed.
+    return {"TORCHINDUCTOR_CACHE_DIR": str(cache.absolute()), "TORCHINDUCTOR_COMPILE_THREADS": "1"}
 
 
 def _try(row: Row, environment: Mapping[str, str]) -> float | str:

@@ -16,7 +16,7 @@ _REST = 0.005
 """Seconds between turns, in which the threads of the one before stop spinning."""
 _MOST_CALLS = 300
 _MOST_ROUNDS = 15
-_LONG_ROUND = 4.0
+_LONG_ROUND = 2.0
 _LEAST_LONG_ROUNDS = 3
 """Where one call of each takes more than `_LONG_ROUND` seconds in all, so many rounds do."""
 
@@ -27,7 +27,7 @@ class Effort:
 
     Attributes:
         seconds: for each contender; rounds go on until their sum is spent,
-        rounds: but at least so many (three where a round takes more than 4 s), and at most 15 or so many.
+        rounds: but at least so many (three where a round takes more than 2 s), and at most 15 or so many.
     """
 
     seconds: float

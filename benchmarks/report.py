@@ -53,7 +53,7 @@ def summary(results: dict[str, Any]) -> str:
         "against the best peer",
         "worst row",
         "share of the bound, H ≥ 128: median (lowest)",
-        "memory against torch",
+        "memory against torch (largest)",
     ]
     body = [_summary_row(*group) for group in groups if group[2]]
     verdicts = [
@@ -134,6 +134,7 @@ def _summary_row(cell: str, task: str, entries: Sequence[Entry], memory: Sequenc
         named = f"{row.bench_cell.name} {row.task} " if task == "both" else ""
         mark = f"{_MISS} " if best <= 1 else ""
         worst = f"{mark}{best:.2f}x {targets.best_peer(entry)}, {named}{row.shape}, {row.threads} thread{plural}"
+    mean = targets.geometric_mean(entry["ratio"] for entry in memory)
     shares = sorted(part for e in entries if e["H"] >= 128 and (part := targets.share(e)) is not None)
     return [
         cell,
@@ -142,7 +143,7 @@ def _summary_row(cell: str, task: str, entries: Sequence[Entry], memory: Sequenc
         _times(targets.geometric_mean(best for best, _ in ratios)),
         worst,
         f"{shares[len(shares) // 2]:.0%} ({shares[0]:.0%})" if shares else "no probe",
-        _times(targets.geometric_mean(entry["ratio"] for entry in memory)),
+        f"{_times(mean)} ({max(entry['ratio'] for entry in memory):.2f}x)" if mean is not None else "",
     ]
 
 

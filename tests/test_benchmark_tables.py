@@ -124,7 +124,7 @@ class TestReport:
             entry_of(row_of("gru", "training", SHAPES[6], 2), {"torch.nn": 8.0, "JAX": 1.5}, 0.7),
         ]
         lines = report.summary(results_of(entries)).splitlines()
-        expected = "| GRU | training | 4.00x | 1.73x | 1.50x JAX, 3,512,64,128, 2 threads | 80% (70%) | 0.70x |"
+        expected = "| GRU | training | 4.00x | 1.73x | 1.50x JAX, 3,512,64,128, 2 threads | 80% (70%) | 0.70x (0.70x) |"
         assert expected in lines
 
     def test_only_the_whole_grid_on_compiled_kernels_is_for_publication(self) -> None:

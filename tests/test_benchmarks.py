@@ -4,6 +4,7 @@ import doctest
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks import agreement, bound, children, contenders, grid, measure, memory, publish
+from benchmarks import agreement, bound, children, compile_trial, contenders, grid, measure, memory, publish
 from benchmarks.contenders import OURS
 from benchmarks.grid import CELLS, TASKS, Row, Shape, rows
 from benchmarks.measure import Effort, Spread
@@ -238,7 +239,7 @@ class TestMeasure:
 
     def test_long_rounds_need_three_only(self, clock: Clock) -> None:
         assert len(measure.interleaved({"a": lambda: clock.wait(5)}, Effort(0.0, 9))["a"]) == 3
-        assert len(measure.interleaved({"a": lambda: clock.wait(3)}, Effort(0.0, 9))["a"]) == 9
+        assert len(measure.interleaved({"a": lambda: clock.wait(1.9)}, Effort(0.0, 9))["a"]) == 9
 
     def test_a_spread_is_median_and_quartiles(self) -> None:
         assert Spread.of([5, 1, 2, 3, 4]) == Spread(2.0, 3.0, 4.0)
@@ -258,3 +259,27 @@ class TestMemory:
     def test_an_error_in_the_process_is_told(self) -> None:
         with pytest.raises(children.ChildFailed, match="no such kernel"):
             children.answer("benchmarks.memory", row_of("gru", "training"), OURS, "nonesuch", environment={})
+
+
+class TestCompileTrial:
+    def test_longer_loops_are_not_tried_after_one_that_took_too_long(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        shapes = [Shape(L=1, H=8, B=1, T=steps) for steps in (30, 10, 40, 20)]
+        loops = [row_of("elman-softplus", shape=shape) for shape in shapes]
+        tried: list[int] = []
+
+        def trial(row: Row, environment: object) -> float | str:  # noqa: ARG001
+            tried.append(row.shape.T)
+            return 5.0 if row.shape.T < 30 else "more than 60 s to compile"
+
+        monkeypatch.setattr(compile_trial, "_try", trial)
+        known: compile_trial.Outcomes = {compile_trial.key(loops[1]): 4.0}
+        outcomes = compile_trial.try_all(loops, known, tmp_path, lambda: None)
+        assert tried == [20, 30]
+        assert [outcomes[compile_trial.key(row)] for row in loops] == [
+            "more than 60 s to compile",
+            4.0,
+            "not tried: 1,8,1,30, with no more steps, took more than 60 s to compile",
+            5.0,
+        ]
