@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test check docs format clean
+.PHONY: help demo test bench check docs format clean
 
 help:  ## what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -24,6 +24,9 @@ demo: $(READY)  ## train a deep RNN on Python's own sources for DEMO_MINUTES (3)
 
 test: $(READY)  ## the whole test suite
 	$(BIN)/python -m pytest
+
+bench: $(READY)  ## the grid beside torch, JAX and ONNX Runtime, into benchmarks/results; BENCH=--quick for a look
+	$(BIN)/python -m benchmarks $(BENCH)
 
 check: $(READY)  ## format, lint, types, import directions
 	$(BIN)/ruff format --check .
