@@ -1,5 +1,6 @@
 """The compiled CPU kernels of csrc/: every built-in cell and every named phi, float32, forward and backward."""
 
+import inspect
 from collections.abc import Sequence
 from typing import Any
 
@@ -177,6 +178,11 @@ class _Backward(Function):
     @staticmethod
     def vmap(info: Any, in_dims: tuple[int | None, ...], *arguments: Any) -> tuple[Any, Any]:
         return vmapped.backward(_Forward, _Backward, info.batch_size, in_dims, arguments)
+
+
+# `Function.apply` asks for the signature at every call, which takes as long as all the rest of it.
+for _function in (_Forward, _Backward):
+    vars(_function.forward)["__signature__"] = inspect.signature(_function.forward)
 
 
 def _second_derivative(
