@@ -234,9 +234,27 @@ struct Backward {
       if (skip(share, i, at, b)) continue;
       for (int64_t g = share.groups.begin; g < share.groups.end; ++g) {
         const int64_t units = sizes.units(g);
+        if (i > 0) fetch(i - 1, at, b, g * kPanel);
+        if (units == kPanel) {  // the common case, with a constant count of lanes
+          f(g, b, 0, g * kPanel, kLanes);
+          f(g, b, kLanes, g * kPanel + kLanes, kLanes);
+          continue;
+        }
         for (int64_t j = 0; j < units; j += kLanes) f(g, b, j, g * kPanel + j, units - j);
       }
     }
+  }
+
+  // Asks for the lines that the next step will read and write.
+  DEEPRNN_INLINE void fetch(int64_t i, int64_t at, int64_t b, int64_t u) const {
+    if (gradients.hidden != nullptr) {
+      __builtin_prefetch(gradients.hidden + (sequence.time(i) * sizes.B + b) * sizes.H + u);
+    }
+    if (sequence.saved.values == 0) __builtin_prefetch(sequence.hidden(i, b) + u);
+    for (int64_t k = 0; k < sequence.saved.values; ++k) __builtin_prefetch(sequence.gates(i, b) + k * sizes.H + u);
+    if (sequence.saved.c != nullptr && i > 0) __builtin_prefetch(sequence.c(i - 1, b) + u);
+    if (at == 0) return;
+    for (int64_t k = 0; k < columns.columns; ++k) __builtin_prefetch(gradient_row(at - 1, b) + k * sizes.H + u, 1);
   }
 
   void pointwise(const BackwardShare& share, int64_t i, int64_t at) {
