@@ -20,6 +20,7 @@ import sys
 from pathlib import Path
 
 import torch
+
 from deeprnn import DeepRNN, atomic
 from deeprnn.cli.figures import evaluate_shown, stderr
 from deeprnn.cli.progress import TrainingDisplay
