@@ -70,8 +70,8 @@ struct Backward {
       share.x_copy = nullptr;
       if (shares != nullptr) shares[s] = share;
     }
-    weights = WeightGradient(shape, inputs, gradients, sequence, columns.columns, chunk_steps * B, split.shares(),
-                             carver);
+    weights =
+        WeightGradient(shape, inputs, gradients, sequence, columns.columns, chunk_steps * B, split.shares(), carver);
     scratch_floats = carver.used();
   }
 
@@ -271,8 +271,7 @@ struct Backward {
   void elman(const BackwardShare& share, int64_t i, int64_t at) {
     const bool kept = sequence.saved.values > 0;
     each_valid(share, i, at, [&](int64_t g, int64_t b, int64_t j, int64_t u, int64_t n) {
-      const Parts to =
-          zone_parts(sequence.inputs.keep_h, i, b, u, n, output_gradient(i, g, b, j, u, n));
+      const Parts to = zone_parts(sequence.inputs.keep_h, i, b, u, n, output_gradient(i, g, b, j, u, n));
       const float* from = kept ? sequence.gates(i, b) : sequence.hidden(i, b);
       store(gradient_row(at, b) + u, to.after * derivative<phi>(load(from + u, n)), n);
       store(state_at(state_h, g, b) + j, to.before);
@@ -447,8 +446,8 @@ struct Backward {
   bool resets_before;
   WeightGradient weights;
   int64_t chunk_steps = 0, width = 0, row_floats = 0, hh_K = 0, x_groups = 0;
-  float* chunk = nullptr;    // [step][row][row_floats] gradients of the steps' products
-  float* reset_h = nullptr;  // [step][row][H] r * h, where W_hn multiplied that
+  float* chunk = nullptr;                             // [step][row][row_floats] gradients of the steps' products
+  float* reset_h = nullptr;                           // [step][row][H] r * h, where W_hn multiplied that
   float *hh = nullptr, *hn = nullptr, *xh = nullptr;  // [group][K][kPanel]
   float *state_h = nullptr, *state_c = nullptr;       // [group][row][kPanel]
   BackwardShare* shares = nullptr;

@@ -180,8 +180,7 @@ struct Forward {
 
   // Calls f(row, b, j, u, n, part) for every vector of a group: lanes j .. of the panel are units u .. u + n - 1.
   template <typename F>
-  DEEPRNN_INLINE void each(const ForwardShare& share, int64_t group, int64_t step, int64_t i,
-                                                  F&& f) {
+  DEEPRNN_INLINE void each(const ForwardShare& share, int64_t group, int64_t step, int64_t i, F&& f) {
     float* at = part(share, group, step);
     const int64_t units = sizes.units(group);
     for (int64_t r = 0; r < share.rows.size(); ++r, at += slots * kPanel) {
@@ -216,7 +215,8 @@ struct Forward {
   }
 
   // h = after, or its mixture with the state before where zoneout is on.
-  DEEPRNN_INLINE void keep_h(const ForwardShare& share, int64_t i, int64_t r, int64_t b, int64_t u, int64_t n, V after) {
+  DEEPRNN_INLINE void keep_h(const ForwardShare& share, int64_t i, int64_t r, int64_t b, int64_t u, int64_t n,
+                             V after) {
     if (shape.zoneout && sequence.inputs.keep_h.data != nullptr) {
       after = zone_out(sequence.inputs.keep_h, sequence.time(i), b, u, n, load(share.before_h[r] + u, n), after);
     }

@@ -4,7 +4,8 @@
 // are as good as others. Largest errors in units in the last place against the C library in double, measured with
 // fused multiply-adds (AVX2) and without (baseline) over every 251st and 1021st of the 2^32 floats:
 //   exp 1.03, 0.97; log1p 0.80, 0.77; tanh 2.5, 2.5; sigmoid 2.3, 2.1; softplus 2.7, 2.5; elu 0.9, 1.1; sin 5.8, 2.9;
-//   silu 2.2, below 2^-126 within 12 of the smallest float; x normal_cdf(x) 13.4, 63 (at -13 and -12, where it is 1e-37 and 1e-31).
+//   silu 2.2, below 2^-126 within 12 of the smallest float; x normal_cdf(x) 13.4, 63 (at -13 and -12, where it is 1e-37
+//   and 1e-31).
 #pragma once
 
 #include <math.h>
@@ -66,7 +67,8 @@ DEEPRNN_INLINE V tanh(V x) {
   const V scale = power_of_two(reduced.integer);
   const V p = expm1_reduced(reduced.r);
   const V t = fma(p, scale, scale - 1.0f);  // expm1(2 |x|)
-  // t / (t + 2) rounds three times; where it nears 1, and 1 - tanh(x)^2 is a small difference, 1 - 2 / (t + 2) is exact.
+  // t / (t + 2) rounds three times; where it nears 1, and 1 - tanh(x)^2 is a small difference, 1 - 2 / (t + 2) is
+  // exact.
   const auto near_one = t > 2.0f;
   const V quotient = select(near_one, broadcast(2.0f), t) / (t + 2.0f);
   const V y = select(near_one, 1.0f - quotient, quotient);
@@ -188,7 +190,8 @@ DEEPRNN_INLINE V sin_shifted(V x, int quarters) {
   result = floats(bits(result) ^ ((quadrant & 2) << 30));
   for (int64_t j = 0; j < kLanes; ++j) {
     if (!(__builtin_fabsf(x[j]) < 8192.0f)) {  // the reduction above no longer holds
-      result[j] = static_cast<float>(quarters == 0 ? ::sin(static_cast<double>(x[j])) : ::cos(static_cast<double>(x[j])));
+      result[j] =
+          static_cast<float>(quarters == 0 ? ::sin(static_cast<double>(x[j])) : ::cos(static_cast<double>(x[j])));
     }
   }
   return result;

@@ -46,13 +46,23 @@ std::vector<float> compute(Isa isa, const Case& one, int32_t threads) {
   const int64_t G = one.cell == CellKind::elman ? 1 : one.cell == CellKind::gru ? 3 : 4;
   const bool lstm = one.cell == CellKind::lstm;
   const Parallel parallel{run_threads, threads};
-  const Shape shape{.cell = one.cell, .reset_after = one.reset_after, .phi = Phi::tanh, .T = T, .B = B, .I = I, .H = H,
-                    .indices = one.indices, .masked = one.masked, .zoneout = one.zoneout, .training = true,
+  const Shape shape{.cell = one.cell,
+                    .reset_after = one.reset_after,
+                    .phi = Phi::tanh,
+                    .T = T,
+                    .B = B,
+                    .I = I,
+                    .H = H,
+                    .indices = one.indices,
+                    .masked = one.masked,
+                    .zoneout = one.zoneout,
+                    .training = true,
                     .threads = threads};
 
   const auto x = draw(random, T * B * I, 1.0f), weight_xh = draw(random, G * H * I, 0.1f);
   const auto weight_hh = draw(random, G * H * H, 0.1f), bias = draw(random, G * H, 0.1f);
-  const auto bias_hn = draw(random, H, 0.1f), state = draw(random, 5 * BH, 1.0f), of_hidden = draw(random, T * BH, 1.0f);
+  const auto bias_hn = draw(random, H, 0.1f), state = draw(random, 5 * BH, 1.0f),
+             of_hidden = draw(random, T * BH, 1.0f);
   std::vector<int64_t> indices, lengths;
   std::vector<uint8_t> restarts;
   for (int64_t k = 0; k < T * B; ++k) {
@@ -87,8 +97,8 @@ std::vector<float> compute(Isa isa, const Case& one, int32_t threads) {
   std::vector<float> packed(static_cast<size_t>(packed_floats(isa, shape)));
   pack(isa, shape, inputs, packed.data(), parallel);
 
-  std::vector<int64_t> sizes{T * BH, T * BH, BH, BH, saved_floats(isa, shape), T * B * I, G * H * I, G * H * H, G * H, H,
-                             BH, BH, BH, BH};
+  std::vector<int64_t> sizes{
+      T * BH, T * BH, BH, BH, saved_floats(isa, shape), T * B * I, G * H * I, G * H * H, G * H, H, BH, BH, BH, BH};
   std::vector<int64_t> starts{0};
   for (const int64_t size : sizes) starts.push_back(starts.back() + size);
   std::vector<float> all(static_cast<size_t>(starts.back()), 0.0f);
