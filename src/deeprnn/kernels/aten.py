@@ -54,6 +54,8 @@ def run(scan: Scan) -> ScanResult:
 
 
 def _why_not_cell(cell: Cell) -> str | None:
+    if type(cell) not in (Elman, GRU, LSTM):  # a subclass may have a step of its own
+        return "torch has no such cell"
     if isinstance(cell, Elman):
         if cell.activation in ("tanh", "relu"):
             return None
