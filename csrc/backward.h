@@ -29,7 +29,10 @@ struct GradientColumns {
 
 struct BackwardShare {
   Range rows, groups;
-  float* product;  // [row][kPanel]
+  bool far;              // this share's part of W_hh leaves the second-level cache between steps
+  float* product;        // [row][kPanel]
+  const float** panels;  // of W_hh, and where each adds to the state's gradient: for a few rows
+  float** parts;
   const float** gradient_rows;
   const float** x_rows;
   float* x_copy;
@@ -64,7 +67,10 @@ struct Backward {
       BackwardShare share;
       share.rows = split.rows_of(s);
       share.groups = split.groups_of(s);
+      share.far = share.groups.size() * hh_K * kPanel > kNearFloats;
       share.product = carver.floats(greater(chunk_steps * B, share.rows.size()) * kPanel);
+      share.panels = carver.many<const float*>(share.groups.size());
+      share.parts = carver.many<float*>(share.groups.size());
       share.gradient_rows = carver.many<const float*>(chunk_steps * B);
       share.x_rows = nullptr;
       share.x_copy = nullptr;
@@ -377,8 +383,16 @@ struct Backward {
     } else {
       const int64_t begin = share.groups.begin, step = sizes.B * kPanel;
       float* state = state_at(state_h, begin, first);
-      const Panels panels{hh + begin * hh_K * kPanel, hh_K * kPanel, share.groups.size()};
-      product(share.gradient_rows, rows, hh_K, panels, {state, kPanel, step}, {state, kPanel, step});
+      const Panels panels{hh + begin * hh_K * kPanel, hh_K * kPanel, share.groups.size(), share.far};
+      if (rows > kFewRows) {
+        product(share.gradient_rows, rows, hh_K, panels, {state, kPanel, step}, {state, kPanel, step});
+      } else {
+        for (int64_t g = 0; g < panels.count; ++g) {
+          share.panels[g] = panels.data + g * panels.step;
+          share.parts[g] = state + g * step;
+        }
+        product(share.gradient_rows, rows, hh_K, {share.panels, share.parts, share.parts, kPanel, panels.count});
+      }
     }
     if (sequence.any_restart(i, share.rows)) restart(share, i);
   }

@@ -9,6 +9,7 @@
 #include <bit>
 #include <cstdint>
 #include <string>
+#include <utility>
 
 #include "deeprnn.h"
 
@@ -225,16 +226,28 @@ void backward(int32_t isa, const Sizes& sizes, const InputAddresses& addresses, 
   deeprnn::backward(static_cast<Isa>(isa), shape, inputs, outputs_of(outputs), gradients, parallel());
 }
 
-// A number that changes when the floats change: of all of them up to 1024, of 1024 spread evenly beyond.
-uint64_t fingerprint(uint64_t address, int64_t count) {
-  constexpr int64_t most = 1024;
-  const auto* values = at<const float>(address);
-  const int64_t samples = count < most ? count : most;
+// A number that changes when the weights change: of all values of a weight up to 256, of 256 spread evenly beyond.
+uint64_t fingerprint(const Sizes& sizes, const InputAddresses& addresses) {
+  constexpr int64_t most = 256;
+  const Shape shape = shape_of(sizes);
+  const int64_t rows = (shape.cell == deeprnn::CellKind::elman ? 1
+                        : shape.cell == deeprnn::CellKind::gru ? 3
+                                                               : 4) *
+                       shape.H;
+  const std::array<std::pair<uint64_t, int64_t>, 4> weights{{{addresses[order::weight_xh], rows * shape.I},
+                                                             {addresses[order::weight_hh], rows * shape.H},
+                                                             {addresses[order::bias], rows},
+                                                             {addresses[order::bias_hn], shape.H}}};
   uint64_t hash = 0x9e3779b97f4a7c15u;
-  for (int64_t i = 0; i < samples; ++i) {
-    const int64_t position = count <= most ? i : i * count / most;
-    hash = (hash ^ std::bit_cast<uint32_t>(values[position])) * 0x100000001b3u;
-    hash ^= hash >> 29;
+  for (const auto& [address, count] : weights) {
+    if (address == 0) continue;
+    const auto* values = at<const float>(address);
+    const int64_t samples = count < most ? count : most;
+    for (int64_t i = 0; i < samples; ++i) {
+      const int64_t position = count <= most ? i : i * count / most;
+      hash = (hash ^ std::bit_cast<uint32_t>(values[position])) * 0x100000001b3u;
+      hash ^= hash >> 29;
+    }
   }
   return hash;
 }

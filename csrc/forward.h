@@ -14,6 +14,7 @@ inline int64_t slots_of(const Shape& shape) {
 // What one share works on, and in.
 struct ForwardShare {
   Range rows, groups;
+  bool far;              // this share's part of W_hh leaves the second-level cache between steps
   float* block;          // [group][step][row][slot][kPanel]
   float* x_copy;         // [step][row][I], where x's features are not contiguous
   const float** x_rows;  // [step][row]
@@ -22,6 +23,8 @@ struct ForwardShare {
   const float** read_h;  // what W_hh multiplies: before_h, or its masked copy
   const float** reset_h;
   bool* valid;
+  const float** panels;  // of W_hh, [group][gate], and where each adds to the block: for a few rows
+  float** parts;
 };
 
 struct Forward {
@@ -45,6 +48,7 @@ struct Forward {
       ForwardShare share;
       share.rows = split.rows_of(s);
       share.groups = split.groups_of(s);
+      share.far = share.groups.size() * sizes.G * sizes.H * kPanel > kNearFloats;
       const int64_t rows = share.rows.size();
       share.block = carver.floats(block_steps * rows * share.groups.size() * slots * kPanel);
       share.x_copy = carver.floats(copies_x ? block_steps * rows * sizes.I : 0);
@@ -54,6 +58,8 @@ struct Forward {
       share.read_h = carver.many<const float*>(rows);
       share.reset_h = carver.many<const float*>(rows);
       share.valid = carver.many<bool>(rows);
+      share.panels = carver.many<const float*>(rows <= kFewRows ? share.groups.size() * sizes.G : 0);
+      share.parts = carver.many<float*>(rows <= kFewRows ? share.groups.size() * sizes.G : 0);
       if (shares != nullptr) shares[s] = share;
     }
     scratch_floats = carver.used();
@@ -155,6 +161,14 @@ struct Forward {
   // Finds each row's state before the step, and masks this share's units of it.
   void start_step(const ForwardShare& share, int64_t i) {
     const bool lstm = shape.cell == CellKind::lstm;
+    if (i > 0 && !shape.masked && sequence.inputs.lengths == nullptr && sequence.inputs.restarts == nullptr) {
+      const float* h = sequence.hidden(i - 1, share.rows.begin);
+      for (int64_t r = 0; r < share.rows.size(); ++r) share.before_h[r] = share.read_h[r] = h + r * sizes.H;
+      if (!lstm) return;
+      const float* c = sequence.c(i - 1, share.rows.begin);
+      for (int64_t r = 0; r < share.rows.size(); ++r) share.before_c[r] = c + r * sizes.H;
+      return;
+    }
     for (int64_t r = 0; r < share.rows.size(); ++r) {
       const int64_t b = share.rows.begin + r;
       share.before_h[r] = sequence.before_h(i, b);
@@ -170,12 +184,28 @@ struct Forward {
     }
   }
 
-  // Adds W_hh h to the block's slots first_slot .. first_slot + gates - 1 of a group.
-  void recur(const ForwardShare& share, int64_t group, int64_t step, const float* const* rows, Range gates,
+  // Groups whose products are made at once: with a few rows, all.
+  int64_t together(const ForwardShare& share) const { return share.rows.size() <= kFewRows ? share.groups.size() : 1; }
+
+  // Adds W_hh h to the block's slots first_slot .. first_slot + gates - 1 of the groups.
+  void recur(const ForwardShare& share, Range groups, int64_t step, const float* const* rows, Range gates,
              int64_t first_slot) {
-    float* at = part(share, group, step) + first_slot * kPanel;
-    const Panels panels{packed.hh_panel(group, gates.begin), sizes.H * kPanel, gates.size()};
-    product(rows, share.rows.size(), sizes.H, panels, {at, slots * kPanel, kPanel}, {at, slots * kPanel, kPanel});
+    if (share.rows.size() > kFewRows) {
+      float* at = part(share, groups.begin, step) + first_slot * kPanel;
+      const float* panel = packed.hh_panel(groups.begin, gates.begin);
+      const Panels panels{panel, sizes.H * kPanel, gates.size(), share.far};
+      return product(rows, share.rows.size(), sizes.H, panels, {at, slots * kPanel, kPanel},
+                     {at, slots * kPanel, kPanel});
+    }
+    int64_t count = 0;
+    for (int64_t g = groups.begin; g < groups.end; ++g) {
+      float* at = part(share, g, step) + first_slot * kPanel;
+      for (int64_t gate = gates.begin; gate < gates.end; ++gate, ++count, at += kPanel) {
+        share.panels[count] = packed.hh_panel(g, gate);
+        share.parts[count] = at;
+      }
+    }
+    product(rows, share.rows.size(), sizes.H, {share.panels, share.parts, share.parts, slots * kPanel, count});
   }
 
   // Calls f(row, b, j, u, n, part) for every vector of a group: lanes j .. of the panel are units u .. u + n - 1.
@@ -183,10 +213,11 @@ struct Forward {
   DEEPRNN_INLINE void each(const ForwardShare& share, int64_t group, int64_t step, int64_t i, F&& f) {
     float* at = part(share, group, step);
     const int64_t units = sizes.units(group);
+    const bool all_valid = sequence.inputs.lengths == nullptr;
     for (int64_t r = 0; r < share.rows.size(); ++r, at += slots * kPanel) {
       const int64_t b = share.rows.begin + r;
       if (i + 1 < sizes.T) fetch(i + 1, b, group * kPanel);
-      if (!share.valid[r]) {
+      if (!all_valid && !share.valid[r]) {
         clear(i, b, group * kPanel, units);
         continue;
       }
@@ -224,8 +255,11 @@ struct Forward {
   }
 
   void step(const ForwardShare& share, int64_t i, int64_t at) {
+    const int64_t stride = together(share);
     for (int64_t g = share.groups.begin; g < share.groups.end; ++g) {
-      recur(share, g, at, share.read_h, {0, sizes.G}, slots > sizes.G ? 1 : 0);
+      if ((g - share.groups.begin) % stride == 0) {
+        recur(share, {g, g + stride}, at, share.read_h, {0, sizes.G}, slots > sizes.G ? 1 : 0);
+      }
       if (shape.cell == CellKind::elman) {
         with_phi(shape.phi, [&]<Phi phi>() { elman<phi>(share, g, i, at); });
       } else if (shape.cell == CellKind::gru) {
@@ -292,8 +326,9 @@ struct Forward {
   // A GRU that resets before the product, first half: r and z, and r * h for the product of the second half.
   void reset_step(const ForwardShare& share, int64_t i, int64_t at) {
     const bool keeps = sequence.saved.values > 0;
+    const int64_t stride = together(share);
     for (int64_t g = share.groups.begin; g < share.groups.end; ++g) {
-      recur(share, g, at, share.read_h, {0, 2}, 1);
+      if ((g - share.groups.begin) % stride == 0) recur(share, {g, g + stride}, at, share.read_h, {0, 2}, 1);
       each(share, g, at, i, [&](int64_t r, int64_t b, int64_t u, int64_t n, float* in) {
         const V gate_r = sigmoid(load(in + kPanel)), gate_z = sigmoid(load(in + 2 * kPanel));
         store(in + 2 * kPanel, gate_z);
@@ -313,8 +348,9 @@ struct Forward {
       // A row beyond its length has no r * h; any readable row does.
       share.reset_h[r] = share.valid[r] ? reset_h + (share.rows.begin + r) * sizes.H : share.before_h[r];
     }
+    const int64_t stride = together(share);
     for (int64_t g = share.groups.begin; g < share.groups.end; ++g) {
-      recur(share, g, at, share.reset_h, {2, 3}, 0);
+      if ((g - share.groups.begin) % stride == 0) recur(share, {g, g + stride}, at, share.reset_h, {2, 3}, 0);
       each(share, g, at, i, [&](int64_t r, int64_t b, int64_t u, int64_t n, const float* in) {
         const V gate_n = tanh(load(in)), gate_z = load(in + 2 * kPanel);
         if (keeps) store(sequence.gates(i, b) + 2 * sizes.H + u, gate_n, n);

@@ -47,11 +47,13 @@ inline Split split_of(const Shape& shape) {
   const Sizes sizes(shape);
   const int64_t threads = greater(1, shape.threads);
   Split split{1, 1, sizes.B, sizes.groups};
+  // Splitting rows costs one start for all steps, splitting units a barrier (0.3 us) at every step.
+  constexpr int64_t kWorthStarting = 1 << 20, kWorthBarrier = 1 << 17;
   const int64_t step_products = sizes.B * sizes.H * sizes.H * sizes.G;
-  if (threads == 1 || step_products < 16384) return split;
-  if (sizes.B >= 8 * threads || sizes.groups < threads) {
+  if (threads == 1 || step_products * sizes.T < kWorthStarting) return split;
+  if (sizes.B >= 8 * threads || (sizes.B > 1 && step_products < kWorthBarrier) || sizes.groups < threads) {
     split.by_rows = lesser(threads, sizes.B);
-  } else {
+  } else if (step_products >= kWorthBarrier) {
     split.by_groups = lesser(threads, sizes.groups);
   }
   return split;

@@ -14,12 +14,17 @@ struct Rows {
   Rows from(int64_t i) const { return {rows + i}; }
 };
 
-// Panels p = 0 .. count-1, each K rows of kPanel floats, `step` floats apart.
+// Panels p = 0 .. count-1, each K rows of kPanel floats, `step` floats apart. `far`: they are too many to stay in the
+// second-level cache until they are read again.
 struct Panels {
   const float* data;
   int64_t step;
   int64_t count;
+  bool far = false;
 };
+
+// Floats of panels that the second-level cache keeps.
+constexpr int64_t kNearFloats = 1 << 18;
 
 // Where a product reads its start or writes: element (row i, panel p, lane j) at data[i * row + p * panel + j].
 struct Place {
@@ -38,26 +43,26 @@ struct Depth {
 
 constexpr int64_t kBlockDepth = 256;
 
-// M rows by P panels in registers.
-template <int M, int P>
-DEEPRNN_INLINE void tile(const float* const* rows, Depth depth, const float* panel, int64_t step, Source init,
-                         Place out) {
+// M rows by P panels in registers: panel p begins at from[p], and its part of row i at to[p] + i * to_row.
+template <int M, int P, bool ahead = false>
+DEEPRNN_INLINE void tile(const float* const* rows, Depth depth, const float* const* panels, const float* const* from,
+                         int64_t from_row, float* const* to, int64_t to_row) {
   V sum[M][2 * P];
   const float* a[M];
 #pragma GCC unroll 16
   for (int i = 0; i < M; ++i) {
     a[i] = rows[i] + depth.begin;
 #pragma GCC unroll 16
-    for (int j = 0; j < 2 * P; ++j) {
-      sum[i][j] = load(init.data + i * init.row + (j / 2) * init.panel + (j % 2) * kLanes);
-    }
+    for (int j = 0; j < 2 * P; ++j) sum[i][j] = load(from[j / 2] + i * from_row + (j % 2) * kLanes);
   }
   const int64_t K = depth.end - depth.begin;
 #pragma GCC unroll 4
   for (int64_t k = 0; k < K; ++k) {
+    // The processor's own prefetching does not run far enough before a block that lies beyond the second level.
+    if constexpr (ahead) __builtin_prefetch(panels[0] + (k + kBlockDepth) * kPanel, 0, 2);
     V b[2 * P];
 #pragma GCC unroll 16
-    for (int j = 0; j < 2 * P; ++j) b[j] = load(panel + (j / 2) * step + k * kPanel + (j % 2) * kLanes);
+    for (int j = 0; j < 2 * P; ++j) b[j] = load(panels[j / 2] + k * kPanel + (j % 2) * kLanes);
 #pragma GCC unroll 16
     for (int i = 0; i < M; ++i) {
       const V x = broadcast(a[i][k]);
@@ -68,30 +73,48 @@ DEEPRNN_INLINE void tile(const float* const* rows, Depth depth, const float* pan
 #pragma GCC unroll 16
   for (int i = 0; i < M; ++i) {
 #pragma GCC unroll 16
-    for (int j = 0; j < 2 * P; ++j) store(out.data + i * out.row + (j / 2) * out.panel + (j % 2) * kLanes, sum[i][j]);
+    for (int j = 0; j < 2 * P; ++j) store(to[j / 2] + i * to_row + (j % 2) * kLanes, sum[i][j]);
   }
 }
 
 template <int M>
 inline __attribute__((noinline)) void tile_row(const float* const* rows, Depth depth, Panels panels, Source init,
                                                Place out) {
-  tile<M, 1>(rows, depth, panels.data, panels.step, init, out);
+  if (panels.far) return tile<M, 1, true>(rows, depth, &panels.data, &init.data, init.row, &out.data, out.row);
+  tile<M, 1>(rows, depth, &panels.data, &init.data, init.row, &out.data, out.row);
 }
 
-// A few rows keep too few chains in flight for one panel: they take several panels at once.
+// A few rows keep too few chains of multiply-adds in flight for one panel: they take several panels at once.
+constexpr int64_t kFewRows = 3;
+
+// Panel p begins at panels[p]; its part of row i is to[p] + i * row floats, which starts as from[p].
+struct Scattered {
+  const float* const* panels;
+  const float* const* from;
+  float* const* to;
+  int64_t row, count;
+};
+
 template <int M, int P>
-inline __attribute__((noinline)) void few_rows(const float* const* rows, int64_t K, Panels panels, Source init,
-                                               Place out) {
+inline __attribute__((noinline)) void tiles_of(const float* const* rows, int64_t K, const Scattered& all, int64_t p) {
+  tile<M, P>(rows, {0, K}, all.panels + p, all.from + p, all.row, all.to + p, all.row);
+}
+
+// The product for at most kFewRows rows.
+inline void product(const float* const* rows, int64_t count, int64_t K, const Scattered& all) {
   int64_t p = 0;
-  for (; p + P <= panels.count; p += P) {
-    const Source from{init.data + p * init.panel, init.row, init.panel};
-    const Place to{out.data + p * out.panel, out.row, out.panel};
-    tile<M, P>(rows, {0, K}, panels.data + p * panels.step, panels.step, from, to);
-  }
-  for (; p < panels.count; ++p) {
-    const Source from{init.data + p * init.panel, init.row, init.panel};
-    const Place to{out.data + p * out.panel, out.row, out.panel};
-    tile<M, 1>(rows, {0, K}, panels.data + p * panels.step, panels.step, from, to);
+  if (count == 1) {
+    for (; p + 4 <= all.count; p += 4) tiles_of<1, 4>(rows, K, all, p);
+    if (p + 3 == all.count) return tiles_of<1, 3>(rows, K, all, p);
+    if (p + 2 == all.count) return tiles_of<1, 2>(rows, K, all, p);
+    if (p + 1 == all.count) return tiles_of<1, 1>(rows, K, all, p);
+  } else if (count == 2) {
+    for (; p + 3 <= all.count; p += 3) tiles_of<2, 3>(rows, K, all, p);
+    if (p + 2 == all.count) return tiles_of<2, 2>(rows, K, all, p);
+    if (p + 1 == all.count) return tiles_of<2, 1>(rows, K, all, p);
+  } else {
+    for (; p + 2 <= all.count; p += 2) tiles_of<3, 2>(rows, K, all, p);
+    if (p + 1 == all.count) return tiles_of<3, 1>(rows, K, all, p);
   }
 }
 
@@ -120,19 +143,18 @@ inline void tile_of(int64_t M, const float* const* rows, Depth depth, Panels pan
   }
 }
 
-// out = init + A * panels for `count` rows of A. `out` may be `init`'s place; neither may overlap A or the panels.
+// out = init + A * panels for `count` rows of A, best for more than kFewRows. `out` may be `init`'s place; neither may
+// overlap A or the panels.
 inline void product(const float* const* rows, int64_t count, int64_t K, Panels panels, Source init, Place out) {
-  if (count == 1) return few_rows<1, 4>(rows, K, panels, init, out);
-  if (count == 2) return few_rows<2, 2>(rows, K, panels, init, out);
-  if (count == 3) return few_rows<3, 2>(rows, K, panels, init, out);
   const int64_t tiles = ceil_div(count, kTileRows);
   for (int64_t p = 0; p < panels.count; ++p) {
     // A block of a panel stays in the first-level cache while all rows pass; sums go through memory from block to
     // block, which changes nothing about them.
     for (int64_t k = 0; k < K; k += kBlockDepth) {
-      const Panels panel{panels.data + p * panels.step + k * kPanel, panels.step, 1};
+      const float* block = panels.data + p * panels.step + k * kPanel;
       int64_t first = 0;
       for (int64_t i = 0; i < tiles; ++i) {
+        const Panels panel{block, panels.step, 1, panels.far && i == 0};
         const int64_t next = count * (i + 1) / tiles;
         const Place to{out.data + first * out.row + p * out.panel, out.row, out.panel};
         const Source from{init.data + first * init.row + p * init.panel, init.row, init.panel};

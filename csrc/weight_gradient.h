@@ -57,6 +57,45 @@ inline void add_outer_of(int64_t M, const float* a, const float* panel, int64_t 
   }
 }
 
+// to[row][M] = M floats of each row of `from`, `stride` apart. Copies whole vectors, whose surplus the next row
+// overwrites; the last rows, whose surplus would fall behind the end, are copied float by float.
+template <int M>
+inline __attribute__((noinline)) void pack_rows(const float* from, int64_t stride, int64_t rows, float* to) {
+  constexpr int64_t vectors = (M + kLanes - 1) / kLanes, last = (vectors * kLanes + M - 1) / M;
+  int64_t r = 0;
+  for (; r < rows - last; ++r) {
+    for (int64_t j = 0; j < vectors; ++j) store(to + r * M + j * kLanes, load(from + r * stride + j * kLanes));
+  }
+  for (; r < rows; ++r) {
+    for (int64_t j = 0; j < M; ++j) to[r * M + j] = from[r * stride + j];
+  }
+}
+
+inline void pack_tile(int64_t M, const float* from, int64_t stride, int64_t rows, float* to) {
+  switch (M) {
+#define DEEPRNN_PACK(m) \
+  case m:               \
+    return pack_rows<m>(from, stride, rows, to);
+    DEEPRNN_PACK(1)
+    DEEPRNN_PACK(2)
+    DEEPRNN_PACK(3)
+    DEEPRNN_PACK(4)
+    DEEPRNN_PACK(5)
+    DEEPRNN_PACK(6)
+#ifdef DEEPRNN_LANES_16
+    DEEPRNN_PACK(7)
+    DEEPRNN_PACK(8)
+    DEEPRNN_PACK(9)
+    DEEPRNN_PACK(10)
+    DEEPRNN_PACK(11)
+    DEEPRNN_PACK(12)
+#endif
+#undef DEEPRNN_PACK
+    default:
+      __builtin_unreachable();
+  }
+}
+
 class WeightGradient {
  public:
   WeightGradient() = default;
@@ -103,9 +142,7 @@ class WeightGradient {
         const Range units = part(sizes_.H, t % tiles_, tiles_);
         const float* from = chunk + (t / tiles_) * sizes_.H + units.begin;
         float* to = tile_at(t, units);
-        for (int64_t r = 0; r < rows; ++r) {
-          for (int64_t j = 0; j < units.size(); ++j) to[r * units.size() + j] = from[r * row_floats + j];
-        }
+        pack_tile(units.size(), from, row_floats, rows, to);
       }
     }
     if (wants_hh_) {

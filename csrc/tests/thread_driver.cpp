@@ -136,8 +136,8 @@ int main() {
   for (const Kind& kind : kinds) {
     // Enough rows to split the batch, few rows to split the units, all options, and too little work for two threads.
     cases.push_back({kind.name, kind.cell, kind.reset_after, 9, 33, 17, 65, false, false, false, false, false, false});
-    cases.push_back({kind.name, kind.cell, kind.reset_after, 7, 3, 33, 129, false, false, false, true, false, true});
-    cases.push_back({kind.name, kind.cell, kind.reset_after, 7, 2, 12, 130, true, true, true, true, true, false});
+    cases.push_back({kind.name, kind.cell, kind.reset_after, 12, 3, 33, 257, false, false, false, true, false, true});
+    cases.push_back({kind.name, kind.cell, kind.reset_after, 12, 2, 12, 258, true, true, true, true, true, false});
     cases.push_back({kind.name, kind.cell, kind.reset_after, 70, 17, 12, 40, true, true, true, true, true, true});
     cases.push_back({kind.name, kind.cell, kind.reset_after, 5, 1, 3, 5, false, false, false, false, true, false});
   }

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
@@ -114,7 +114,7 @@ class DeepRNN(nn.Module):
     @property
     def recurrent_layers(self) -> tuple[RecurrentLayer, ...]:
         """`layers`, typed."""
-        return tuple(layer for layer in self.layers if isinstance(layer, RecurrentLayer))
+        return cast("tuple[RecurrentLayer, ...]", tuple(self.layers))
 
     @property
     def dtype(self) -> torch.dtype:
@@ -152,14 +152,16 @@ class DeepRNN(nn.Module):
         Raises:
             ValueError, TypeError: an argument's shape, range or dtype does not fit; the message says how.
         """
-        given = _as_deep_state(state, self.cells)
+        layers = self.recurrent_layers
+        given = None if state is None else _as_deep_state(state, self.cells)
+        dtype = layers[0].weight_hh.dtype
         inputs = prepare(
-            x, given, lengths, resets, input_size=self.input_size, dtype=self.dtype, batch_first=self.batch_first
+            x, given, lengths, resets, input_size=self.input_size, dtype=dtype, batch_first=self.batch_first
         )
         if inputs.state is not None:
             _check_state(inputs.state, self.cells, inputs.x.shape[1], unbatched=inputs.unbatched)
         read, hidden, passed, states, every_c = inputs.x, [], [], [], []
-        for index, layer in enumerate(self.recurrent_layers):
+        for index, layer in enumerate(layers):
             result = layer(
                 read,
                 None if inputs.state is None else inputs.state[index],
@@ -270,14 +272,14 @@ class DeepRNN(nn.Module):
         return output(self._drop(passed[-1]))
 
 
-def _as_deep_state(state: DeepState | Sequence[State] | None, cells: tuple[Cell, ...]) -> DeepState | None:
-    if state is None or isinstance(state, DeepState):
+def _as_deep_state(state: DeepState | Sequence[State], cells: tuple[Cell, ...]) -> DeepState:
+    if isinstance(state, DeepState):
         given = state
     elif isinstance(state, State):
         raise TypeError("state is one layer's State; a DeepRNN takes result.state, or a list of one State a layer.")
     else:
         given = DeepState(tuple(state))
-    if given is not None and len(given) != len(cells):
+    if len(given) != len(cells):
         raise ValueError(f"state has {len(given)} layers, but this DeepRNN has {len(cells)}.")
     return given
 

@@ -45,6 +45,8 @@ class RecurrentLayer(nn.Module):
         super().__init__()
         self.cell = cell
         self.input_size = input_size
+        self._names = tuple(self._shapes())
+        self._zones_out = any(rate > 0 for rate in self._zoneout_rates().values())
         for suffix in ("", "_reverse")[: cell.directions]:
             for name, shape in self._shapes().items():
                 weight = nn.Parameter(torch.empty(shape, device=device, dtype=dtype))
@@ -84,17 +86,16 @@ class RecurrentLayer(nn.Module):
             dtype=self.weight_hh.dtype,
             device=self.weight_hh.device.type,
             recurrent_mask=self.training and self.cell.recurrent_dropout > 0,
-            zoneout=any(rate > 0 for rate in self._zoneout_rates().values()),
+            zoneout=self._zones_out,
         )
 
     def initial_state(self, batch: int) -> State:
         """(B, H) each: the state before the first step when none is given, zeros or the learned one."""
-        weights = {name: getattr(self, name) for name in self._shapes()}
-        first = self._initial(weights, batch)
+        dtype = self.weight_hh.dtype
+        first = self._initial(self._weights("", dtype), batch)
         if self.cell.directions == 1:
             return first
-        weights = {name: getattr(self, name + "_reverse") for name in weights}
-        return State(first.h, first.c, reverse=self._initial(weights, batch))
+        return State(first.h, first.c, reverse=self._initial(self._weights("_reverse", dtype), batch))
 
     def extra_repr(self) -> str:
         return f"{self.cell}, input_size={self.input_size}"
@@ -125,12 +126,11 @@ class RecurrentLayer(nn.Module):
         wants_cells: bool,
         dtype: torch.dtype,
     ) -> LayerResult:
-        if x.is_floating_point():
+        if x.is_floating_point() and x.dtype != dtype:
             x = x.to(dtype)
         passes: list[ScanResult] = []
         for index in range(self.cell.directions):
-            suffix = "_reverse" if index else ""
-            weights = {name: getattr(self, name + suffix).to(dtype) for name in self._shapes()}
+            weights = self._weights("_reverse" if index else "", dtype)
             initial = self._initial(weights, x.shape[1])
             given = None if state is None else state.reverse if index else state
             reverse = self.cell.direction == "reverse" or index == 1
@@ -140,7 +140,7 @@ class RecurrentLayer(nn.Module):
                         cell=self.cell,
                         weights=weights,
                         x=x,
-                        state=initial if given is None else State(given.h, given.c).to(dtype),
+                        state=initial if given is None else _one_way(given, dtype),
                         initial=initial,
                         reverse=reverse,
                         lengths=lengths,
@@ -153,12 +153,23 @@ class RecurrentLayer(nn.Module):
             )
         return _join(passes)
 
+    def _weights(self, suffix: str, dtype: torch.dtype) -> dict[str, Tensor]:
+        """One direction's weights by name, without its suffix."""
+        parameters = self._parameters
+        weights: dict[str, Tensor] = {}
+        for name in self._names:
+            # A parametrised weight is an attribute, not a parameter.
+            weight = parameters.get(name + suffix)
+            weight = getattr(self, name + suffix) if weight is None else weight
+            weights[name] = weight if weight.dtype == dtype else weight.to(dtype)
+        return weights
+
     def _initial(self, weights: dict[str, Tensor], batch: int) -> State:
         shape = (batch, self.cell.width)
         if self.cell.learn_initial:
             return state_of({name: weights[f"initial_{name}"].expand(shape) for name in self.cell.states})
         hidden = weights["weight_hh"]
-        return state_of({name: hidden.new_zeros(shape) for name in self.cell.states})
+        return State(hidden.new_zeros(shape), hidden.new_zeros(shape) if "c" in self.cell.states else None)
 
     def _recurrent_mask(self, like: Tensor) -> Tensor | None:
         rate = self.cell.recurrent_dropout
@@ -171,13 +182,19 @@ class RecurrentLayer(nn.Module):
         return {name: rates[name] for name in self.cell.states}
 
     def _zoneout(self, steps: int, like: Tensor) -> State | None:
-        rates = self._zoneout_rates()
-        if not any(rate > 0 for rate in rates.values()):
+        if not self._zones_out:
             return None
+        rates = self._zoneout_rates()
         shape = (steps, *like.shape)
         if self.training:
             return state_of({name: like.new_empty(shape).bernoulli_(rate) for name, rate in rates.items()})
         return state_of({name: like.new_full((), rate).expand(shape) for name, rate in rates.items()})
+
+
+def _one_way(state: State, dtype: torch.dtype) -> State:
+    if state.reverse is None and state.h.dtype == dtype:
+        return state
+    return State(state.h, state.c).to(dtype)
 
 
 def _restarts(resets: Tensor | None, lengths: Tensor | None, reverse: bool) -> Tensor | None:

@@ -25,6 +25,6 @@ site=$("$PYTHON" -c 'import sysconfig; print(sysconfig.get_path("platlib"))')
 # -S keeps the editable installation out of the way. Python itself leaks by design. torch.compile's own compiler and
 # programs that the tests start are not what is tested here.
 LD_PRELOAD="$(c++ -print-file-name=libasan.so) $(c++ -print-file-name=libubsan.so)" \
-  ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 \
+  ASAN_OPTIONS=detect_leaks=0:quarantine_size_mb=16 UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 \
   PYTHONPATH="$package:$site" \
-  "$PYTHON" -S -m pytest tests/kernels -p no:cacheprovider -q -k "not compile_to_code and not without_kernels" "$@"
+  "$PYTHON" -S -m pytest tests/kernels -p no:cacheprovider -q -k "not test_native_compiled and not without_kernels and not environment and not fork" "$@"

@@ -150,6 +150,32 @@ def test_different_batch_sizes_share_packed_weights(net: DeepRNN) -> None:
     assert len(packed._kept) == 1
 
 
+def test_lazy_negation_is_seen() -> None:
+    """conj().imag is a view whose memory holds the other sign."""
+    x = torch.randn(4, 3, 5, dtype=torch.complex64)
+    net = DeepRNN(5, [GRU(7)])
+    lazy = x.conj().imag
+    assert lazy.is_neg()
+    before = CALLS["forward"]
+    assert torch.equal(net(lazy).hidden[0], net(-x.imag).hidden[0])
+    assert CALLS["forward"] == before + 2
+
+
+def test_weights_of_any_layout() -> None:
+    """A transposed weight, and a parametrised one, which is no parameter."""
+    net, x = DeepRNN(5, [GRU(7)]), torch.randn(4, 3, 5)
+    layer = net.recurrent_layers[0]
+    layer.weight_hh = torch.nn.Parameter(layer.weight_hh.detach().t().contiguous().t())
+    assert not layer.weight_hh.is_contiguous()
+    torch.nn.utils.parametrizations.weight_norm(layer, "weight_xh")
+    for compute in (inference, lambda net, x: net(x).hidden[0].detach()):
+        before = CALLS["forward"]
+        found = compute(net, x)
+        assert CALLS["forward"] == before + 1
+        with kernels.force("reference"):
+            torch.testing.assert_close(found, compute(net, x))
+
+
 def test_what_is_saved_for_backward() -> None:
     """Beside inputs and hidden: nothing for tanh, four values a unit for a GRU, four and c_t for an LSTM."""
     for cell, values in ((Elman(8, "tanh"), 0), (Elman(8, "gelu"), 1), (GRU(8), 4), (LSTM(8), 5)):

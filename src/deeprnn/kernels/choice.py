@@ -12,6 +12,9 @@ KERNELS: tuple[Kernel, ...] = (native, aten, reference)
 
 _forced: Kernel | None = None
 
+_MOST_CHOICES = 1024
+_choices: "dict[tuple[Facts, Kernel | None], Choice]" = {}
+
 
 class Choice(NamedTuple):
     """The kernel that runs a call, and why each faster one does not, by its name."""
@@ -26,6 +29,18 @@ def choose(facts: Facts) -> Choice:
     Raises:
         RuntimeError: `force` is on, and the forced kernel cannot run the call.
     """
+    if facts.tracing:
+        return _choose(facts)
+    key = (facts, _forced)
+    choice = _choices.get(key)
+    if choice is None:
+        if len(_choices) >= _MOST_CHOICES:
+            _choices.clear()
+        choice = _choices[key] = _choose(facts)
+    return choice
+
+
+def _choose(facts: Facts) -> Choice:
     passed_over: dict[str, str] = {}
     for kernel in KERNELS:
         if _forced is not None and kernel is not _forced:

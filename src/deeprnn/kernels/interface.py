@@ -12,8 +12,7 @@ from deeprnn.cells import Cell
 from deeprnn.state import State
 
 
-@dataclass(frozen=True)
-class Facts:
+class Facts(NamedTuple):
     """What decides which kernel can run a call: its kind, nothing of its values.
 
     Attributes:
@@ -41,7 +40,7 @@ class Facts:
     transforms: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False, slots=True)
 class Scan:
     """One layer over one sequence in one direction.
 

@@ -59,7 +59,7 @@ def run(scan: Scan) -> ScanResult:
     # A tensor under vmap doesn't tell whether the one below it requires a gradient.
     training = torch.is_grad_enabled() and (transformed or any(t is not None and t.requires_grad for t in tensors))
     if training or transformed:
-        outputs = _Forward.apply(*tensors, *kind, scan.wants_cells, training)
+        outputs = _apply(_Forward, *tensors, *kind, scan.wants_cells, training)
     else:
         outputs = operators.forward(*tensors, *kind, scan.wants_cells, training)
     hidden, last_h = outputs[:2]
@@ -140,7 +140,7 @@ class _Forward(Function):
         arguments = (*ctx.saved_tensors, *given, *ctx.kind, wanted)
         # Only where someone may differentiate further; and torch.compile, which can't, needs the bare operator.
         further = (torch.is_grad_enabled() or transforms()) and not torch.compiler.is_compiling()
-        remaining = iter(_Backward.apply(*arguments) if further else operators.backward(*arguments))
+        remaining = iter(_apply(_Backward, *arguments) if further else operators.backward(*arguments))
         return (*(next(remaining) if want else None for want in wanted), *nothing)
 
     @staticmethod
@@ -177,6 +177,13 @@ class _Backward(Function):
     @staticmethod
     def vmap(info: Any, in_dims: tuple[int | None, ...], *arguments: Any) -> tuple[Any, Any]:
         return vmapped.backward(_Forward, _Backward, info.batch_size, in_dims, arguments)
+
+
+def _apply(function: type[Function], *arguments: Any) -> Any:
+    """`function.apply`, without the binding of arguments to names, which takes it as long as all the rest."""
+    if transforms() or torch.compiler.is_compiling():
+        return function.apply(*arguments)
+    return super(Function, function).apply(*arguments)
 
 
 def _second_derivative(

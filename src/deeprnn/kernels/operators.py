@@ -5,11 +5,12 @@ in one direction, under the names of `Scan`. Integers go to csrc/bind.cpp in the
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import Parameter
 
 from deeprnn.kernels import extension
 from deeprnn.kernels.packed import packed_weights
@@ -21,6 +22,8 @@ READ = (
 """The tensors that both operators read, in order. The first `DIFFERENTIABLE` of them have gradients."""
 
 DIFFERENTIABLE = 9
+
+_IN_ROWS = tuple(name.startswith(("weight", "bias")) or name in ("lengths", "restarts") for name in READ)
 
 CALLS: Counter[str] = Counter()
 """How often each operator ran in this process."""
@@ -38,18 +41,36 @@ _library.define(
     f"{_KIND}, bool[] wanted) -> Tensor[]"
 )
 
-forward: Callable[..., list[Tensor]] = torch.ops.deeprnn.forward.default
-"""(READ..., kind..., wants_cells, training) -> [hidden, last_h, an LSTM's last_c, cells if wanted, saved if training].
 
-`kind` is cell, reset_after, phi, isa, reverse: the integers of csrc/deeprnn.h, and whether steps run from T-1 to 0.
-`saved` is what the backward pass needs beside the inputs and `hidden`, in an order of its own.
-"""
+def forward(*arguments: Any) -> list[Tensor]:
+    """(READ..., kind..., wants_cells, training) -> [hidden, last_h, last_c, cells, saved], where there are such.
 
-backward: Callable[..., list[Tensor]] = torch.ops.deeprnn.backward.default
-"""(READ..., hidden, cells, saved, gradients of hidden, last_h, last_c, cells, kind..., wanted) -> [wanted gradients].
+    An LSTM has last_c, and cells if they are wanted; saved is there in training: what the backward pass needs beside
+    the inputs and `hidden`, in an order of its own. `kind` is cell, reset_after, phi, isa, reverse: the integers of
+    csrc/deeprnn.h, and whether steps run from T-1 to 0.
+    """
+    if _is_direct(arguments[: len(READ)]):
+        return _forward(*arguments)
+    return torch.ops.deeprnn.forward.default(*arguments)
 
-`wanted` says for each of the first `DIFFERENTIABLE` inputs whether its gradient is returned.
-"""
+
+def backward(*arguments: Any) -> list[Tensor]:
+    """(READ..., hidden, cells, saved, gradients of hidden, last_h, last_c, cells, kind..., wanted) -> wanted gradients.
+
+    `wanted` says for each of the first `DIFFERENTIABLE` inputs whether its gradient is returned.
+    """
+    if _is_direct(arguments[: len(READ) + 7]):
+        return _backward(*arguments)
+    return torch.ops.deeprnn.backward.default(*arguments)
+
+
+def _is_direct(tensors: Sequence[Tensor | None]) -> bool:
+    """Whether torch's dispatcher has nothing to do here but call the operator, which takes it 10 us."""
+    if torch.compiler.is_compiling():
+        return False
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch._C._len_torch_dispatch_stack() > 0:  # pyright: ignore
+        return False
+    return all([t is None or type(t) is Parameter or (type(t) is Tensor and not t.is_neg()) for t in tensors])  # noqa: C419  # a generator takes twice the time
 
 
 def _forward(*arguments: Any) -> list[Tensor]:
@@ -57,11 +78,11 @@ def _forward(*arguments: Any) -> list[Tensor]:
     CALLS["forward"] += 1
     tensors = _contiguous_where_needed(given)
     sizes = _sizes(tensors, cell, reset_after, phi, training)
-    outputs = _new_outputs(tensors, isa, sizes, wants_cells)
     addresses = _addresses(tensors)
+    outputs = _new_outputs(tensors, isa, sizes, wants_cells)
     packed = packed_weights(isa, sizes, addresses, given[1:5], keep=not training)
-    named = _by_name(outputs, cell, wants_cells, training)
-    extension.native().forward(isa, sizes, addresses, _strides(tensors), reverse, packed.data_ptr(), _addresses(named))
+    into = _addresses(_by_name(outputs, cell, wants_cells, training))
+    extension.native().forward(isa, sizes, addresses, _strides(tensors), reverse, packed.data_ptr(), into)
     return outputs
 
 
@@ -133,9 +154,15 @@ def _by_name(outputs: list[Tensor], cell: int, wants_cells: bool, training: bool
 
 def _contiguous_where_needed(given: Sequence[Any]) -> Sequence[Any]:
     """The kernels take x, states and masks by their strides, and want the rest in rows."""
+    for place, tensor in enumerate(given):
+        if tensor is not None and _IN_ROWS[place] and not tensor.is_contiguous():
+            break
+    else:
+        if given[0].is_floating_point() or given[0].is_contiguous():
+            return given
     x = given[0] if given[0].is_floating_point() else given[0].contiguous()
-    rows = [None if tensor is None else tensor.contiguous() for tensor in (*given[1:5], *given[9:11])]
-    return (x, *rows[:4], *given[5:9], *rows[4:], *given[11:14])
+    rest = zip(given[1:], _IN_ROWS[1:], strict=True)
+    return [x, *(tensor.contiguous() if tensor is not None and rows else tensor for tensor, rows in rest)]
 
 
 def _sizes(tensors: Sequence[Any], cell: int, reset_after: bool, phi: int, training: bool) -> tuple[int, ...]:

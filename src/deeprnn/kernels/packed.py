@@ -16,7 +16,7 @@ class _Entry(NamedTuple):
     packed: Tensor
 
 
-_kept: dict[tuple[int, tuple[int, ...]], _Entry] = {}
+_kept: dict[tuple[int, ...], _Entry] = {}
 
 
 def forget_packed() -> None:
@@ -33,26 +33,31 @@ def packed_weights(
         isa, sizes, addresses: as `_native.pack` takes them.
         weights: weight_xh, weight_hh and the biases.
         keep: whether the same weights are likely to come again unchanged. A kept copy is used while every weight's
-            address, version and fingerprint (of 1024 of its values) are what they were, and freed with the weights.
+            address, version and fingerprint (of 256 of its values) are what they were, and freed with the weights.
     """
     native = extension.native()
     owner = weights[1]
     assert owner is not None
-    if not keep or any(weight is not None and weight.is_inference() for weight in weights):
+    versions = _versions(weights) if keep else None
+    if versions is None:
         return _pack(native, isa, sizes, addresses, owner)
-    seen = tuple(
-        (weight.data_ptr(), weight._version, native.fingerprint(weight.data_ptr(), weight.numel()))
-        for weight in weights
-        if weight is not None
-    )
+    seen = (addresses[1:5], versions, native.fingerprint(sizes, addresses))
     # The layout is the same for every T and B, which sizes[3:5] are.
-    key = (id(owner), (isa, *sizes[:3], *sizes[5:]))
+    key = (id(owner), isa, *sizes[:3], *sizes[5:])
     entry = _kept.get(key)
     if entry is not None and entry.seen == seen and entry.alive() is owner:
         return entry.packed
     packed = _pack(native, isa, sizes, addresses, owner)
     _kept[key] = _Entry(weakref.ref(owner, lambda _: _kept.pop(key, None) and None), seen, packed)
     return packed
+
+
+def _versions(weights: Sequence[Tensor | None]) -> tuple[int, ...] | None:
+    """How often each weight was changed in place; None where torch does not count (tensors of inference_mode)."""
+    try:
+        return tuple([0 if weight is None else weight._version for weight in weights])
+    except RuntimeError:
+        return None
 
 
 def _pack(native: Any, isa: int, sizes: tuple[int, ...], addresses: tuple[int, ...], like: Tensor) -> Tensor:
