@@ -7,26 +7,36 @@ from benchmarks.contenders.interface import Answer
 TOLERANCE = 1e-4
 """Largest norm of a difference, relative to the norm of ours, of the hidden states and of each gradient."""
 
+JUMP_TOLERANCE = 3e-2
+"""The same, of gradients through a phi whose derivative jumps.
 
-def furthest(ours: Answer, theirs: Answer, *, of: str) -> tuple[str, float]:
+relu's is 0 or 1: an argument that rounds to the other side of zero changes a gradient by that whole row's share. Of the
+524,288 arguments of the bottom layer at (4, 128, 16, 256), torch rounds one differently than float64 does, and its
+gradients there are 6e-3 of their norm away from float64's; deeprnn's, with no such argument, are 6e-7 away.
+"""
+
+
+def furthest(ours: Answer, theirs: Answer, *, of: str, jumps: bool = False) -> tuple[str, float]:
     """The part of an answer that differs most, and by how much.
 
     Args:
         of: the row and the contender, for the error's text.
+        jumps: whether phi's derivative jumps; gradients then have `JUMP_TOLERANCE`.
 
     Raises:
-        ValueError: a part is missing or left over, has another shape, is not finite, or differs by more than
-            `TOLERANCE`.
+        ValueError: a part is missing or left over, has another shape, is not finite, or differs by more than its
+            tolerance.
     """
     if ours.keys() != theirs.keys():
         raise ValueError(f"{of}: answers with {', '.join(theirs)}, where deeprnn has {', '.join(ours)}.")
     distances = {name: _distance(ours[name], theirs[name], f"{of}: {name}") for name in ours}
-    name = max(distances, key=lambda part: distances[part])
-    if not distances[name] <= TOLERANCE:
-        raise ValueError(
-            f"{of}: {name} differs from deeprnn's by {distances[name]:.1e} of its norm; {TOLERANCE:.0e} is allowed."
-        )
-    return name, distances[name]
+    for name, distance in distances.items():
+        allowed = JUMP_TOLERANCE if jumps and name != "hidden" else TOLERANCE
+        if not distance <= allowed:
+            raise ValueError(
+                f"{of}: {name} differs from deeprnn's by {distance:.1e} of its norm; {allowed:.0e} is allowed."
+            )
+    return max(distances.items(), key=lambda part: part[1])
 
 
 def _distance(ours: np.ndarray, theirs: np.ndarray, what: str) -> float:

@@ -166,6 +166,16 @@ class TestAgreement:
         with pytest.raises(ValueError, match=message):
             agreement.furthest(self.ours(), self.ours() | {part: value.astype(np.float32)}, of="x")
 
+    def test_where_a_derivative_jumps_gradients_may_differ_more_and_states_may_not(self) -> None:
+        bias = {"layers.0.bias": self.ours()["layers.0.bias"] * np.float32(1.01)}
+        assert agreement.furthest(self.ours(), self.ours() | bias, of="x", jumps=True)[0] == "layers.0.bias"
+        for beyond in (
+            {"layers.0.bias": bias["layers.0.bias"] * np.float32(1.03)},
+            {"hidden": self.ours()["hidden"] * 2},
+        ):
+            with pytest.raises(ValueError, match="differs"):
+                agreement.furthest(self.ours(), self.ours() | beyond, of="x", jumps=True)
+
     def test_a_missing_part_raises(self) -> None:
         with pytest.raises(ValueError, match="answers with hidden, where"):
             agreement.furthest(self.ours(), {"hidden": self.ours()["hidden"]}, of="x")
