@@ -273,9 +273,36 @@ struct Backward {
     }
   }
 
+  // Whole panels, and nothing but the derivative of phi, in half the time that `each_valid` takes.
+  template <Phi phi>
+  void plain_elman(const BackwardShare& share, int64_t i, int64_t at) {
+    const int64_t next = i > 0 ? sequence.hidden(i - 1, 0) - sequence.hidden(i, 0) : 0;
+    const int64_t to_row = at > 0 ? -sizes.B * row_floats : 0;
+    for (int64_t b = share.rows.begin; b < share.rows.end; ++b) {
+      const float* kept = sequence.hidden(i, b);
+      const float* given = gradients.hidden + (kept - sequence.outputs.hidden);
+      float* row = gradient_row(at, b);
+      float* state = state_at(state_h, share.groups.begin, b);
+      const int64_t end = share.groups.end * kPanel;
+      for (int64_t u = share.groups.begin * kPanel; u < end; u += kPanel, state += sizes.B * kPanel) {
+        __builtin_prefetch(kept + next + u);
+        __builtin_prefetch(given + next + u);
+        __builtin_prefetch(row + to_row + u, 1);
+        const V first = (load(state) + load(given + u)) * derivative<phi>(load(kept + u));
+        const V second = (load(state + kLanes) + load(given + u + kLanes)) * derivative<phi>(load(kept + u + kLanes));
+        store(row + u, first);
+        store(row + u + kLanes, second);
+        store(state, V{});
+        store(state + kLanes, V{});
+      }
+    }
+  }
+
   template <Phi phi>
   void elman(const BackwardShare& share, int64_t i, int64_t at) {
     const bool kept = sequence.saved.values > 0;
+    const bool whole = sizes.H % kPanel == 0 && gradients.hidden != nullptr;
+    if (whole && !kept && !shape.zoneout && sequence.inputs.lengths == nullptr) return plain_elman<phi>(share, i, at);
     each_valid(share, i, at, [&](int64_t g, int64_t b, int64_t j, int64_t u, int64_t n) {
       const Parts to = zone_parts(sequence.inputs.keep_h, i, b, u, n, output_gradient(i, g, b, j, u, n));
       const float* from = kept ? sequence.gates(i, b) : sequence.hidden(i, b);

@@ -270,9 +270,26 @@ struct Forward {
     }
   }
 
+  // phi of whole panels and nothing else, in half the time that `each` takes.
+  template <Phi phi>
+  void plain_elman(const ForwardShare& share, int64_t group, int64_t i, int64_t at) {
+    const float* in = part(share, group, at);
+    float* out = sequence.hidden(i, share.rows.begin) + group * kPanel;
+    const int64_t ahead = i + 1 < sizes.T ? sequence.hidden(i + 1, 0) - sequence.hidden(i, 0) : 0;
+    for (int64_t r = share.rows.size(); r > 0; --r, in += kPanel, out += sizes.H) {
+      __builtin_prefetch(out + ahead, 1);
+      const V first = apply<phi>(load(in)), second = apply<phi>(load(in + kLanes));
+      store(out, first);
+      store(out + kLanes, second);
+    }
+  }
+
   template <Phi phi>
   void elman(const ForwardShare& share, int64_t group, int64_t i, int64_t at) {
     const bool keeps = sequence.saved.values > 0;
+    if (!keeps && !shape.zoneout && sequence.inputs.lengths == nullptr && sizes.units(group) == kPanel) {
+      return plain_elman<phi>(share, group, i, at);
+    }
     each(share, group, at, i, [&](int64_t r, int64_t b, int64_t u, int64_t n, const float* in) {
       const V a = load(in);
       const V y = apply<phi>(a);
