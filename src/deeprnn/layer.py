@@ -144,7 +144,7 @@ class RecurrentLayer(nn.Module):
                         initial=initial,
                         reverse=reverse,
                         lengths=lengths,
-                        restarts=_restarts(resets, lengths, reverse),
+                        restarts=restarts_of(resets, lengths, reverse),
                         recurrent_mask=self._recurrent_mask(initial.h),
                         zoneout=self._zoneout(x.shape[0], initial.h),
                         wants_cells=wants_cells,
@@ -180,7 +180,7 @@ class RecurrentLayer(nn.Module):
         return state_of({name: like.new_full((), rate).expand(shape) for name, rate in rates.items()})
 
 
-def _restarts(resets: Tensor | None, lengths: Tensor | None, reverse: bool) -> Tensor | None:
+def restarts_of(resets: Tensor | None, lengths: Tensor | None, reverse: bool) -> Tensor | None:
     """(T, B): where a pass restarts before step t, in its own direction."""
     if resets is None or not reverse:
         return resets
