@@ -50,12 +50,13 @@ class ProbeRow:
     """A label's accuracies, as the printed table and `analysis.json` have them.
 
     Attributes:
-        label: its name. need: its context need, in characters. chance: the share of its most frequent class.
+        label: its name. need: its context need, 0 to 1 (see `context_need`). chance: the share of its most frequent class.
         window: accuracy from the last characters alone.
         untrained, layers: accuracy at each layer of the net untrained, and of the net.
         bits: what each layer adds over the window, in bits. centre: its centre of gravity, layers counted from 1.
         above: for each layer, whether it is above both its controls: the interval of its lead over the window, and
             over the same layer untrained, lies above 0.
+        against: accuracy at each layer of the net that it is compared with, if any.
     """
 
     label: str
@@ -67,6 +68,7 @@ class ProbeRow:
     bits: tuple[float, ...]
     centre: float
     above: tuple[bool, ...]
+    against: tuple[float, ...] = ()
 
 
 @dataclass
