@@ -5,37 +5,49 @@ DEMO_MINUTES ?= 3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+ALL_READY := $(VENV)/.all-ready
+KERNELS := CMakeLists.txt $(wildcard csrc/*.cpp csrc/*.h)
+INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt --build-constraint constraints.txt
 
-.PHONY: help demo test check docs format clean
+.PHONY: help demo test bench check docs format clean
 
 help:  ## what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
-$(READY): pyproject.toml constraints.txt
+$(READY): pyproject.toml constraints.txt $(KERNELS)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "deeprnn needs Python 3.11 or later; run: make PYTHON=python3.11 ..." >&2; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade --constraint constraints.txt pip
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[all]'
+	$(BIN)/python -m pip install --quiet --upgrade "$$(grep '^pip==' constraints.txt)"
+	@echo "installing deeprnn and compiling its kernels into $(VENV): a minute or two the first time"
+	$(INSTALL) --editable .
+	@touch $@
+
+$(ALL_READY): $(READY)
+	@echo "installing what tests, checks, documentation and benchmarks need"
+	$(INSTALL) --editable '.[all]'
 	@touch $@
 
 demo: $(READY)  ## train a deep RNN on Python's own sources for DEMO_MINUTES (3), into runs/demo
 	$(BIN)/deeprnn train --corpus python --minutes $(DEMO_MINUTES) --out runs/demo --overwrite
 
-test: $(READY)  ## the whole test suite
+test: $(ALL_READY)  ## the whole test suite
 	$(BIN)/python -m pytest
 
-check: $(READY)  ## format, lint, types, import directions
+bench: $(ALL_READY)  ## the grid beside torch, JAX and ONNX Runtime, into benchmarks/results; BENCH=--quick for a look
+	$(BIN)/python -m benchmarks $(BENCH)
+
+check: $(ALL_READY)  ## format, lint, types, import directions
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/basedpyright
 	$(BIN)/lint-imports
 
-format: $(READY)  ## let the formatter have its way
+format: $(ALL_READY)  ## let the formatter have its way
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-docs: $(READY)  ## the documentation as a site, into site/
+docs: $(ALL_READY)  ## the documentation as a site, into site/
 	$(BIN)/mkdocs build --strict
 
 clean:  ## remove what the other targets made, runs excepted

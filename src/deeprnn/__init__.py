@@ -1,13 +1,48 @@
 """Deep recurrent neural networks: deep in time, deep in layers."""
 
-from deeprnn import kernels as kernels
-from deeprnn.cells import GRU as GRU
-from deeprnn.cells import LSTM as LSTM
-from deeprnn.cells import Cell as Cell
-from deeprnn.cells import Elman as Elman
-from deeprnn.deep import DeepRNN as DeepRNN
-from deeprnn.deep import Result as Result
-from deeprnn.state import DeepState as DeepState
-from deeprnn.state import State as State
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
+if TYPE_CHECKING:
+    from deeprnn import kernels as kernels
+    from deeprnn.cells import GRU as GRU
+    from deeprnn.cells import LSTM as LSTM
+    from deeprnn.cells import Cell as Cell
+    from deeprnn.cells import Elman as Elman
+    from deeprnn.deep import DeepRNN as DeepRNN
+    from deeprnn.deep import Result as Result
+    from deeprnn.diagram import Drawing as Drawing
+    from deeprnn.diagram import draw as draw
+    from deeprnn.state import DeepState as DeepState
+    from deeprnn.state import State as State
+
+__all__ = ["GRU", "LSTM", "Cell", "DeepRNN", "DeepState", "Drawing", "Elman", "Result", "State", "draw", "kernels"]
 __version__ = "0.1.0"
+
+_HOME = {
+    "Cell": "cells",
+    "DeepRNN": "deep",
+    "DeepState": "state",
+    "Drawing": "diagram",
+    "Elman": "cells",
+    "GRU": "cells",
+    "LSTM": "cells",
+    "Result": "deep",
+    "State": "state",
+    "draw": "diagram",
+    "kernels": "",
+}
+"""Where each public name lies. It is imported when it is first asked for, so that `deeprnn --help` needs no torch."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'deeprnn' has no attribute {name!r}")
+    home = _HOME[name]
+    value: Any = getattr(import_module(f"deeprnn.{home}"), name) if home else import_module(f"deeprnn.{name}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOME})

@@ -37,7 +37,7 @@ def test_torch_has_these(cell: Cell) -> None:
         (facts(GRU(5), zoneout=True), "no zoneout"),
         (facts(LSTM(5), wants_cells=True), "do not return c_t"),
         (facts(GRU(5), empty=True), "empty"),
-        (facts(GRU(5), transformed=True), "torch.func"),
+        (facts(GRU(5), transforms=("vmap",)), "torch.func"),
         (facts(GRU(5), tracing=True, restarts=True), "traced"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",

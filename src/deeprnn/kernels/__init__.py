@@ -4,7 +4,12 @@ from deeprnn.kernels.choice import KERNELS as KERNELS
 from deeprnn.kernels.choice import Choice as Choice
 from deeprnn.kernels.choice import choose as choose
 from deeprnn.kernels.choice import force as force
+from deeprnn.kernels.extension import INSTRUCTION_SETS as INSTRUCTION_SETS
+from deeprnn.kernels.extension import Info as Info
+from deeprnn.kernels.extension import info as info
+from deeprnn.kernels.extension import instruction_set as instruction_set
 from deeprnn.kernels.interface import Facts as Facts
 from deeprnn.kernels.interface import Kernel as Kernel
 from deeprnn.kernels.interface import Scan as Scan
 from deeprnn.kernels.interface import ScanResult as ScanResult
+from deeprnn.kernels.packed import forget_packed as forget_packed

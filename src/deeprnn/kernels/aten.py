@@ -32,7 +32,7 @@ def why_not(facts: Facts) -> str | None:
         return "torch's operators do not return c_t at every step"
     if facts.empty:
         return "torch's operators refuse empty sequences"
-    if facts.transformed:
+    if facts.transforms:
         return "torch's operators do not support torch.func transforms"
     if facts.tracing and (facts.lengths or facts.restarts):
         return "with lengths or resets, torch's operators cannot be traced"

@@ -4,10 +4,10 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from deeprnn.kernels import aten, reference
+from deeprnn.kernels import aten, native, reference
 from deeprnn.kernels.interface import Facts, Kernel
 
-KERNELS: tuple[Kernel, ...] = (aten, reference)
+KERNELS: tuple[Kernel, ...] = (native, aten, reference)
 """Every kernel, the fastest first; the first that can run a call runs it."""
 
 _forced: Kernel | None = None
@@ -47,7 +47,7 @@ def force(name: str) -> Generator[None]:
     """Within the block, the kernel of that name runs every layer, or the call raises; for tests and comparisons.
 
     Args:
-        name: "reference" or "aten".
+        name: "native", "aten" or "reference".
 
     >>> import torch
     >>> from deeprnn import DeepRNN, Elman

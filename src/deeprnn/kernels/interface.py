@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from deeprnn.cells import Cell
 from deeprnn.state import State
@@ -22,7 +23,8 @@ class Facts:
         recurrent_mask, zoneout: whether the state is masked in this call.
         wants_cells: c_t at every step is asked for.
         tracing: torch.compile or torch.export reads the call.
-        transformed: a torch.func transform (vmap, grad, jvp, ...) surrounds the call.
+        transforms: the torch.func transforms that surround the call, outermost first, such as ("vmap", "grad");
+            forward-mode derivatives are "jvp", with torch.func or without.
     """
 
     cell: Cell
@@ -36,7 +38,7 @@ class Facts:
     zoneout: bool = False
     wants_cells: bool = False
     tracing: bool = False
-    transformed: bool = False
+    transforms: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +92,7 @@ class Scan:
             zoneout=self.zoneout is not None,
             wants_cells=self.wants_cells,
             tracing=torch.compiler.is_compiling(),
-            transformed=_transformed(),
+            transforms=transforms(),
         )
 
 
@@ -125,7 +127,11 @@ class Kernel(Protocol):
         ...
 
 
-def _transformed() -> bool:
+def transforms() -> tuple[str, ...]:
+    """The torch.func transforms that surround the caller, outermost first; see `Facts`."""
     if torch.compiler.is_compiling():
-        return False
-    return torch._C._functorch.peek_interpreter_stack() is not None  # pyright: ignore  # no public way to ask
+        return ()
+    # There is no public way to ask.
+    stack: Any = torch._C._functorch.get_interpreter_stack()  # pyright: ignore
+    names = () if stack is None else tuple(level.key().name.lower() for level in stack)
+    return (*names, "jvp") if forward_ad._current_level >= 0 and "jvp" not in names else names

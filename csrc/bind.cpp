@@ -1,0 +1,257 @@
+// The kernels as Python calls them: addresses, sizes and strides are integers, the interpreter's lock is released.
+//
+// The order of the integers is the order of `Order` below; kernels/operators.py fills them in.
+
+#include <nanobind/nanobind.h>
+#include <nanobind/stl/array.h>
+
+#include <array>
+#include <bit>
+#include <cstdint>
+#include <string>
+
+#include "deeprnn.h"
+
+namespace nb = nanobind;
+
+namespace {
+
+using deeprnn::Gradients;
+using deeprnn::Inputs;
+using deeprnn::Isa;
+using deeprnn::Outputs;
+using deeprnn::Parallel;
+using deeprnn::Shape;
+using deeprnn::Strided;
+
+// The order of the integers that make up a call; 0 is the address of what is absent.
+namespace order {
+enum Size { cell, reset_after, phi, T, B, I, H, indices, masked, zoneout, training, sizes };
+enum Input {
+  x, weight_xh, weight_hh, bias, bias_hn, h0, c0, initial_h, initial_c, lengths, restarts, mask, keep_h, keep_c, inputs
+};
+enum Output { hidden, last_h, last_c, cells, saved, outputs };
+enum Given { of_hidden, of_last_h, of_last_c, of_cells, givens };
+enum Wanted {
+  for_x, for_weight_xh, for_weight_hh, for_bias, for_bias_hn, for_h0, for_c0, for_initial_h, for_initial_c, wanteds
+};
+}  // namespace order
+
+using Sizes = std::array<int64_t, order::sizes>;
+using InputAddresses = std::array<uint64_t, order::inputs>;
+using OutputAddresses = std::array<uint64_t, order::outputs>;
+using GivenAddresses = std::array<uint64_t, order::givens>;
+using WantedAddresses = std::array<uint64_t, order::wanteds>;
+// x (t, b, f), then h0, c0, initial_h, initial_c, mask (b, f) each, then keep_h, keep_c (t, b, f) each.
+using Strides = std::array<int64_t, 19>;
+
+template <typename T>
+T* at(uint64_t address) {
+  return reinterpret_cast<T*>(static_cast<uintptr_t>(address));
+}
+
+// torch's own pool, by the C functions that libtorch exports (torch/csrc/stable/c/shim.h).
+using TorchParallelFor = int32_t (*)(int64_t begin, int64_t end, int64_t grain_size,
+                                     void (*body)(int64_t begin, int64_t end, void* context), void* context);
+using TorchGetNumThreads = int32_t (*)(uint32_t* threads);
+
+TorchParallelFor torch_parallel_for = nullptr;
+TorchGetNumThreads torch_get_num_threads = nullptr;
+
+struct Work {
+  void (*body)(void* context, int64_t begin, int64_t end);
+  void* context;
+};
+
+void run_on_torch(const Parallel*, int64_t count, void (*body)(void* context, int64_t begin, int64_t end),
+                  void* context) {
+  Work work{body, context};
+  torch_parallel_for(
+      0, count, 1,
+      [](int64_t begin, int64_t end, void* opaque) {
+        const auto* given = static_cast<const Work*>(opaque);
+        given->body(given->context, begin, end);
+      },
+      &work);
+}
+
+void run_here(const Parallel*, int64_t count, void (*body)(void* context, int64_t begin, int64_t end), void* context) {
+  body(context, 0, count);
+}
+
+int32_t threads() {
+  uint32_t count = 1;
+  if (torch_get_num_threads != nullptr) torch_get_num_threads(&count);
+  return static_cast<int32_t>(count);
+}
+
+Parallel parallel() {
+  const int32_t count = torch_parallel_for == nullptr ? 1 : threads();
+  return {count > 1 ? run_on_torch : run_here, count};
+}
+
+void use_threads(uint64_t parallel_for, uint64_t get_num_threads) {
+  torch_parallel_for = at<int32_t(int64_t, int64_t, int64_t, void (*)(int64_t, int64_t, void*), void*)>(parallel_for);
+  torch_get_num_threads = at<int32_t(uint32_t*)>(get_num_threads);
+}
+
+Shape shape_of(const Sizes& given) {
+  return {.cell = static_cast<deeprnn::CellKind>(given[order::cell]),
+          .reset_after = given[order::reset_after] != 0,
+          .phi = static_cast<deeprnn::Phi>(given[order::phi]),
+          .T = given[order::T],
+          .B = given[order::B],
+          .I = given[order::I],
+          .H = given[order::H],
+          .indices = given[order::indices] != 0,
+          .masked = given[order::masked] != 0,
+          .zoneout = given[order::zoneout] != 0,
+          .training = given[order::training] != 0,
+          .threads = parallel().threads};
+}
+
+Inputs inputs_of(const Shape& shape, const InputAddresses& given, const Strides& strides, bool reverse) {
+  const auto rows = [&](order::Input which, int first) {
+    return Strided{at<const float>(given[which]), 0, strides[first], strides[first + 1]};
+  };
+  const auto steps = [&](order::Input which, int first) {
+    return Strided{at<const float>(given[which]), strides[first], strides[first + 1], strides[first + 2]};
+  };
+  return {.x = shape.indices ? Strided{} : steps(order::x, 0),
+          .indices = shape.indices ? at<const int64_t>(given[order::x]) : nullptr,
+          .weight_xh = at<const float>(given[order::weight_xh]),
+          .weight_hh = at<const float>(given[order::weight_hh]),
+          .bias = at<const float>(given[order::bias]),
+          .bias_hn = at<const float>(given[order::bias_hn]),
+          .h0 = rows(order::h0, 3),
+          .c0 = rows(order::c0, 5),
+          .initial_h = rows(order::initial_h, 7),
+          .initial_c = rows(order::initial_c, 9),
+          .lengths = at<const int64_t>(given[order::lengths]),
+          .restarts = at<const uint8_t>(given[order::restarts]),
+          .mask = rows(order::mask, 11),
+          .keep_h = steps(order::keep_h, 13),
+          .keep_c = steps(order::keep_c, 16),
+          .reverse = reverse};
+}
+
+Outputs outputs_of(const OutputAddresses& given) {
+  return {.hidden = at<float>(given[order::hidden]),
+          .cells = at<float>(given[order::cells]),
+          .last_h = at<float>(given[order::last_h]),
+          .last_c = at<float>(given[order::last_c]),
+          .saved = at<float>(given[order::saved])};
+}
+
+// A compiled or transformed graph can't look at values before the call, so they are checked here.
+void check_values(const Shape& shape, const Inputs& inputs) {
+  if (inputs.indices != nullptr) {
+    for (int64_t i = 0; i < shape.T * shape.B; ++i) {
+      if (inputs.indices[i] < 0 || inputs.indices[i] >= shape.I) {
+        throw nb::index_error(("x holds the integer " + std::to_string(inputs.indices[i]) +
+                               ", read as one-hot, but the layer knows 0 to " + std::to_string(shape.I - 1))
+                                  .c_str());
+      }
+    }
+  }
+  if (inputs.lengths != nullptr) {
+    for (int64_t b = 0; b < shape.B; ++b) {
+      if (inputs.lengths[b] < 0 || inputs.lengths[b] > shape.T) {
+        throw nb::value_error(("lengths holds " + std::to_string(inputs.lengths[b]) + ", but x has T=" +
+                               std::to_string(shape.T) + " steps")
+                                  .c_str());
+      }
+    }
+  }
+}
+
+void pack(int32_t isa, const Sizes& sizes, const InputAddresses& inputs, uint64_t packed) {
+  const nb::gil_scoped_release release;
+  const Shape shape = shape_of(sizes);
+  deeprnn::pack(static_cast<Isa>(isa), shape, inputs_of(shape, inputs, {}, false), at<float>(packed), parallel());
+}
+
+void forward(int32_t isa, const Sizes& sizes, const InputAddresses& addresses, const Strides& strides, bool reverse,
+             uint64_t packed, const OutputAddresses& outputs) {
+  const Shape shape = shape_of(sizes);
+  const Inputs inputs = inputs_of(shape, addresses, strides, reverse);
+  check_values(shape, inputs);
+  const nb::gil_scoped_release release;
+  deeprnn::forward(static_cast<Isa>(isa), shape, inputs, at<const float>(packed), outputs_of(outputs), parallel());
+}
+
+void backward(int32_t isa, const Sizes& sizes, const InputAddresses& addresses, const Strides& strides, bool reverse,
+              const OutputAddresses& outputs, const GivenAddresses& given, const WantedAddresses& wanted) {
+  const Shape shape = shape_of(sizes);
+  const Inputs inputs = inputs_of(shape, addresses, strides, reverse);
+  check_values(shape, inputs);
+  const Gradients gradients{.hidden = at<const float>(given[order::of_hidden]),
+                            .cells = at<const float>(given[order::of_cells]),
+                            .last_h = at<const float>(given[order::of_last_h]),
+                            .last_c = at<const float>(given[order::of_last_c]),
+                            .x = at<float>(wanted[order::for_x]),
+                            .weight_xh = at<float>(wanted[order::for_weight_xh]),
+                            .weight_hh = at<float>(wanted[order::for_weight_hh]),
+                            .bias = at<float>(wanted[order::for_bias]),
+                            .bias_hn = at<float>(wanted[order::for_bias_hn]),
+                            .h0 = at<float>(wanted[order::for_h0]),
+                            .c0 = at<float>(wanted[order::for_c0]),
+                            .initial_h = at<float>(wanted[order::for_initial_h]),
+                            .initial_c = at<float>(wanted[order::for_initial_c])};
+  const nb::gil_scoped_release release;
+  deeprnn::backward(static_cast<Isa>(isa), shape, inputs, outputs_of(outputs), gradients, parallel());
+}
+
+// A number that changes when the floats change: of all of them up to 1024, of 1024 spread evenly beyond.
+uint64_t fingerprint(uint64_t address, int64_t count) {
+  constexpr int64_t most = 1024;
+  const auto* values = at<const float>(address);
+  const int64_t samples = count < most ? count : most;
+  uint64_t hash = 0x9e3779b97f4a7c15u;
+  for (int64_t i = 0; i < samples; ++i) {
+    const int64_t position = count <= most ? i : i * count / most;
+    hash = (hash ^ std::bit_cast<uint32_t>(values[position])) * 0x100000001b3u;
+    hash ^= hash >> 29;
+  }
+  return hash;
+}
+
+}  // namespace
+
+NB_MODULE(_native, module) {
+  module.def("best_isa", [] { return static_cast<int32_t>(deeprnn::best_isa()); });
+  module.def("supported", [](int32_t isa) { return deeprnn::supported(static_cast<Isa>(isa)); });
+  module.def("use_threads", &use_threads);
+  module.def("threads", [] { return parallel().threads; });
+  module.def("packed_floats", [](int32_t isa, const Sizes& sizes) {
+    return deeprnn::packed_floats(static_cast<Isa>(isa), shape_of(sizes));
+  });
+  module.def("saved_floats", [](int32_t isa, const Sizes& sizes) {
+    return deeprnn::saved_floats(static_cast<Isa>(isa), shape_of(sizes));
+  });
+  module.def("pack", &pack);
+  module.def("forward", &forward);
+  module.def("backward", &backward);
+  module.def("fingerprint", &fingerprint);
+  module.def("map", [](int32_t isa, int32_t phi, uint64_t in, uint64_t out, int64_t n) {
+    deeprnn::map(static_cast<Isa>(isa), static_cast<deeprnn::Phi>(phi), at<const float>(in), at<float>(out), n);
+  });
+  module.def("map_derivative", [](int32_t isa, int32_t phi, uint64_t kept, uint64_t out, int64_t n) {
+    deeprnn::map_derivative(static_cast<Isa>(isa), static_cast<deeprnn::Phi>(phi), at<const float>(kept), at<float>(out),
+                            n);
+  });
+  module.def("map_exp", [](int32_t isa, uint64_t in, uint64_t out, int64_t n) {
+    deeprnn::map_exp(static_cast<Isa>(isa), at<const float>(in), at<float>(out), n);
+  });
+  module.def("map_log1p", [](int32_t isa, uint64_t in, uint64_t out, int64_t n) {
+    deeprnn::map_log1p(static_cast<Isa>(isa), at<const float>(in), at<float>(out), n);
+  });
+  module.def("fma_peak_gflops", [](int32_t isa, int threads) {
+    const nb::gil_scoped_release release;
+    return deeprnn::fma_peak_gflops(static_cast<Isa>(isa), threads);
+  });
+  module.def("read_gbps", [](int32_t isa, int threads, int64_t bytes) {
+    const nb::gil_scoped_release release;
+    return deeprnn::read_gbps(static_cast<Isa>(isa), threads, bytes);
+  });
+}

@@ -1,0 +1,348 @@
+// The forward pass: the input's part for a block of steps, then the recurrence over that block.
+#pragma once
+
+#include "sequence.h"
+
+namespace deeprnn::DEEPRNN_ISA {
+
+// Slots of kPanel floats that a row of a group of units has in a block; see Packed.
+inline int64_t slots_of(const Shape& shape) {
+  if (shape.cell == CellKind::gru) return shape.reset_after ? 4 : 3;
+  return shape.cell == CellKind::lstm ? 4 : 1;
+}
+
+// What one share works on, and in.
+struct ForwardShare {
+  Range rows, groups;
+  float* block;          // [group][step][row][slot][kPanel]
+  float* x_copy;         // [step][row][I], where x's features are not contiguous
+  const float** x_rows;  // [step][row]
+  const float** before_h;
+  const float** before_c;
+  const float** read_h;  // what W_hh multiplies: before_h, or its masked copy
+  const float** reset_h;
+  bool* valid;
+};
+
+struct Forward {
+  Forward(const Shape& shape, const Inputs& inputs, const float* packed, const Outputs& outputs, Split split,
+          Carver carver)
+      : sequence(shape, inputs, outputs, carver),
+        shape(shape),
+        sizes(shape),
+        packed(shape, const_cast<float*>(packed)),
+        split(split),
+        slots(slots_of(shape)) {
+    const int64_t most_rows = ceil_div(sizes.B, split.by_rows), most_groups = ceil_div(sizes.groups, split.by_groups);
+    const int64_t step_floats = most_rows * most_groups * slots * kPanel;
+    block_steps = lesser(sizes.T, greater(kBlockFloats / step_floats, ceil_div(kBlockRows, most_rows)));
+    masked_h = carver.floats(shape.masked ? sizes.B * sizes.H : 0);
+    const bool resets_before = shape.cell == CellKind::gru && !shape.reset_after;
+    reset_h = carver.floats(resets_before ? sizes.B * sizes.H : 0);
+    shares = carver.many<ForwardShare>(split.shares());
+    const bool copies_x = !shape.indices && inputs.x.f != 1;
+    for (int64_t s = 0; s < split.shares(); ++s) {
+      ForwardShare share;
+      share.rows = split.rows_of(s);
+      share.groups = split.groups_of(s);
+      const int64_t rows = share.rows.size();
+      share.block = carver.floats(block_steps * rows * share.groups.size() * slots * kPanel);
+      share.x_copy = carver.floats(copies_x ? block_steps * rows * sizes.I : 0);
+      share.x_rows = carver.many<const float*>(block_steps * rows);
+      share.before_h = carver.many<const float*>(rows);
+      share.before_c = carver.many<const float*>(rows);
+      share.read_h = carver.many<const float*>(rows);
+      share.reset_h = carver.many<const float*>(rows);
+      share.valid = carver.many<bool>(rows);
+      if (shares != nullptr) shares[s] = share;
+    }
+    scratch_floats = carver.used();
+  }
+
+  // Floats of the input's part that should stay in the second-level cache.
+  static constexpr int64_t kBlockFloats = 32768;
+  // Rows below which a block would read W_xh more often than its products take.
+  static constexpr int64_t kBlockRows = 48;
+
+  void run(const Parallel& parallel) {
+    sequence.open();
+    Barrier barrier(split.shares());
+    auto body = [&](Range mine) { run_range(mine, barrier); };
+    run_shares(parallel, split.shares(), body);
+    finish();
+  }
+
+  int64_t scratch_floats = 0;
+
+ private:
+  void run_range(Range mine, Barrier& barrier) {
+    const auto wait = [&] {
+      if (split.by_groups > 1) barrier.arrive(mine.size());
+    };
+    const bool resets_before = shape.cell == CellKind::gru && !shape.reset_after;
+    for (int64_t i0 = 0; i0 < sizes.T; i0 += block_steps) {
+      const Range steps{i0, lesser(i0 + block_steps, sizes.T)};
+      for (int64_t s = mine.begin; s < mine.end; ++s) project(shares[s], steps);
+      for (int64_t i = i0; i < steps.end; ++i) {
+        for (int64_t s = mine.begin; s < mine.end; ++s) start_step(shares[s], i);
+        if (shape.masked) wait();
+        for (int64_t s = mine.begin; s < mine.end; ++s) {
+          resets_before ? reset_step(shares[s], i, i - i0) : step(shares[s], i, i - i0);
+        }
+        wait();
+        if (!resets_before) continue;
+        for (int64_t s = mine.begin; s < mine.end; ++s) candidate_step(shares[s], i, i - i0);
+        wait();
+      }
+    }
+  }
+
+  float* part(const ForwardShare& share, int64_t group, int64_t step) const {
+    const int64_t at = (group - share.groups.begin) * block_steps + step;
+    return share.block + at * share.rows.size() * slots * kPanel;
+  }
+
+  // block = W_xh x + b for all rows of the steps.
+  void project(const ForwardShare& share, Range steps) {
+    const int64_t count = steps.size() * share.rows.size();
+    if (shape.indices) {
+      gather(share, steps);
+    } else {
+      int64_t r = 0;
+      for (int64_t i = steps.begin; i < steps.end; ++i) {
+        for (int64_t b = share.rows.begin; b < share.rows.end; ++b, ++r) share.x_rows[r] = x_row(share, i, b, r);
+      }
+    }
+    for (int64_t g = share.groups.begin; g < share.groups.end; ++g) {
+      float* out = part(share, g, 0);
+      if (!shape.indices) {
+        const Panels panels{packed.xh + g * sizes.G * sizes.I * kPanel, sizes.I * kPanel, sizes.G};
+        const Source bias{packed.bias + g * sizes.G * kPanel, 0, kPanel};
+        product(share.x_rows, count, sizes.I, panels, bias, {out, slots * kPanel, kPanel});
+      }
+      if (slots == sizes.G) continue;
+      for (int64_t r = 0; r < count; ++r) {
+        for (int64_t j = 0; j < kPanel; j += kLanes) {
+          store(out + (r * slots + 3) * kPanel + j, load(packed.bias_hn + g * kPanel + j));
+        }
+      }
+    }
+  }
+
+  const float* x_row(const ForwardShare& share, int64_t i, int64_t b, int64_t r) const {
+    const Strided& x = sequence.inputs.x;
+    const float* row = x.data + sequence.time(i) * x.t + b * x.b;
+    if (x.f == 1) return row;
+    float* copy = share.x_copy + r * sizes.I;
+    for (int64_t f = 0; f < sizes.I; ++f) copy[f] = row[f * x.f];
+    return copy;
+  }
+
+  void gather(const ForwardShare& share, Range steps) {
+    const int64_t width = sizes.G * kPanel;
+    for (int64_t i = steps.begin; i < steps.end; ++i) {
+      for (int64_t g = share.groups.begin; g < share.groups.end; ++g) {
+        float* out = part(share, g, i - steps.begin);
+        for (int64_t b = share.rows.begin; b < share.rows.end; ++b, out += slots * kPanel) {
+          const int64_t index = sequence.inputs.indices[sequence.time(i) * sizes.B + b];
+          const float* from = packed.xh + (index * sizes.groups + g) * width;
+          for (int64_t j = 0; j < width; j += kLanes) store(out + j, load(from + j));
+        }
+      }
+    }
+  }
+
+  // Finds each row's state before the step, and masks this share's units of it.
+  void start_step(const ForwardShare& share, int64_t i) {
+    const bool lstm = shape.cell == CellKind::lstm;
+    for (int64_t r = 0; r < share.rows.size(); ++r) {
+      const int64_t b = share.rows.begin + r;
+      share.before_h[r] = sequence.before_h(i, b);
+      share.read_h[r] = shape.masked ? masked_h + b * sizes.H : share.before_h[r];
+      share.valid[r] = sequence.valid(i, b);
+      if (lstm) share.before_c[r] = sequence.before_c(i, b);
+      if (!shape.masked) continue;
+      const int64_t u1 = lesser(share.groups.end * kPanel, sizes.H);
+      for (int64_t u = share.groups.begin * kPanel; u < u1; u += kLanes) {
+        const V h = load(share.before_h[r] + u, u1 - u) * load(sequence.mask + b * sizes.H + u, u1 - u);
+        store(masked_h + b * sizes.H + u, h, u1 - u);
+      }
+    }
+  }
+
+  // Adds W_hh h to the block's slots first_slot .. first_slot + gates - 1 of a group.
+  void recur(const ForwardShare& share, int64_t group, int64_t step, const float* const* rows, Range gates,
+             int64_t first_slot) {
+    float* at = part(share, group, step) + first_slot * kPanel;
+    const Panels panels{packed.hh_panel(group, gates.begin), sizes.H * kPanel, gates.size()};
+    product(rows, share.rows.size(), sizes.H, panels, {at, slots * kPanel, kPanel}, {at, slots * kPanel, kPanel});
+  }
+
+  // Calls f(row, b, j, u, n, part) for every vector of a group: lanes j .. of the panel are units u .. u + n - 1.
+  template <typename F>
+  DEEPRNN_INLINE void each(const ForwardShare& share, int64_t group, int64_t step, int64_t i,
+                                                  F&& f) {
+    float* at = part(share, group, step);
+    const int64_t units = sizes.units(group);
+    for (int64_t r = 0; r < share.rows.size(); ++r, at += slots * kPanel) {
+      const int64_t b = share.rows.begin + r;
+      if (!share.valid[r]) {
+        clear(i, b, group * kPanel, units);
+        continue;
+      }
+      for (int64_t j = 0; j < units; j += kLanes) f(r, b, group * kPanel + j, units - j, at + j);
+    }
+  }
+
+  void clear(int64_t i, int64_t b, int64_t u, int64_t units) {
+    float* cells = sequence.outputs.cells;
+    for (int64_t j = 0; j < units; ++j) {
+      sequence.hidden(i, b)[u + j] = 0.0f;
+      if (cells != nullptr) cells[(sequence.time(i) * sizes.B + b) * sizes.H + u + j] = 0.0f;
+    }
+  }
+
+  // h = after, or its mixture with the state before where zoneout is on.
+  DEEPRNN_INLINE void keep_h(const ForwardShare& share, int64_t i, int64_t r, int64_t b, int64_t u, int64_t n, V after) {
+    if (shape.zoneout && sequence.inputs.keep_h.data != nullptr) {
+      after = zone_out(sequence.inputs.keep_h, sequence.time(i), b, u, n, load(share.before_h[r] + u, n), after);
+    }
+    store(sequence.hidden(i, b) + u, after, n);
+  }
+
+  void step(const ForwardShare& share, int64_t i, int64_t at) {
+    for (int64_t g = share.groups.begin; g < share.groups.end; ++g) {
+      recur(share, g, at, share.read_h, {0, sizes.G}, slots > sizes.G ? 1 : 0);
+      if (shape.cell == CellKind::elman) {
+        with_phi(shape.phi, [&]<Phi phi>() { elman<phi>(share, g, i, at); });
+      } else if (shape.cell == CellKind::gru) {
+        gru(share, g, i, at);
+      } else {
+        lstm(share, g, i, at);
+      }
+    }
+  }
+
+  template <Phi phi>
+  void elman(const ForwardShare& share, int64_t group, int64_t i, int64_t at) {
+    const bool keeps = sequence.saved.values > 0;
+    each(share, group, at, i, [&](int64_t r, int64_t b, int64_t u, int64_t n, const float* in) {
+      const V a = load(in);
+      const V y = apply<phi>(a);
+      if (keeps) store(sequence.gates(i, b) + u, from_argument(phi) ? a : y, n);
+      keep_h(share, i, r, b, u, n, y);
+    });
+  }
+
+  void lstm(const ForwardShare& share, int64_t group, int64_t i, int64_t at) {
+    const bool keeps = sequence.saved.values > 0;
+    const Strided& keep_c = sequence.inputs.keep_c;
+    each(share, group, at, i, [&](int64_t r, int64_t b, int64_t u, int64_t n, const float* in) {
+      const V gate_i = sigmoid(load(in)), gate_f = sigmoid(load(in + kPanel));
+      const V gate_g = tanh(load(in + 2 * kPanel)), gate_o = sigmoid(load(in + 3 * kPanel));
+      const V before = load(share.before_c[r] + u, n);
+      V c = fma(gate_f, before, gate_i * gate_g);
+      if (keeps) {
+        float* to = sequence.gates(i, b) + u;
+        store(to, gate_i, n);
+        store(to + sizes.H, gate_f, n);
+        store(to + 2 * sizes.H, gate_g, n);
+        store(to + 3 * sizes.H, gate_o, n);
+      }
+      keep_h(share, i, r, b, u, n, gate_o * tanh(c));
+      if (shape.zoneout && keep_c.data != nullptr) c = zone_out(keep_c, sequence.time(i), b, u, n, before, c);
+      store(sequence.c(i, b) + u, c, n);
+      if (sequence.outputs.cells != nullptr) {
+        store(sequence.outputs.cells + (sequence.time(i) * sizes.B + b) * sizes.H + u, c, n);
+      }
+    });
+  }
+
+  void gru(const ForwardShare& share, int64_t group, int64_t i, int64_t at) {
+    const bool keeps = sequence.saved.values > 0;
+    each(share, group, at, i, [&](int64_t r, int64_t b, int64_t u, int64_t n, const float* in) {
+      const V gate_r = sigmoid(load(in + kPanel)), gate_z = sigmoid(load(in + 2 * kPanel));
+      const V recurrent = load(in + 3 * kPanel);
+      const V gate_n = tanh(fma(gate_r, recurrent, load(in)));
+      if (keeps) {
+        float* to = sequence.gates(i, b) + u;
+        store(to, gate_r, n);
+        store(to + sizes.H, gate_z, n);
+        store(to + 2 * sizes.H, gate_n, n);
+        store(to + 3 * sizes.H, recurrent, n);
+      }
+      const V before = load(share.before_h[r] + u, n);
+      keep_h(share, i, r, b, u, n, fma(gate_z, before - gate_n, gate_n));
+    });
+  }
+
+  // A GRU that resets before the product, first half: r and z, and r * h for the product of the second half.
+  void reset_step(const ForwardShare& share, int64_t i, int64_t at) {
+    const bool keeps = sequence.saved.values > 0;
+    for (int64_t g = share.groups.begin; g < share.groups.end; ++g) {
+      recur(share, g, at, share.read_h, {0, 2}, 1);
+      each(share, g, at, i, [&](int64_t r, int64_t b, int64_t u, int64_t n, float* in) {
+        const V gate_r = sigmoid(load(in + kPanel)), gate_z = sigmoid(load(in + 2 * kPanel));
+        store(in + 2 * kPanel, gate_z);
+        if (keeps) {
+          store(sequence.gates(i, b) + u, gate_r, n);
+          store(sequence.gates(i, b) + sizes.H + u, gate_z, n);
+        }
+        store(reset_h + b * sizes.H + u, gate_r * load(share.read_h[r] + u, n), n);
+      });
+    }
+  }
+
+  // Second half: n and h.
+  void candidate_step(const ForwardShare& share, int64_t i, int64_t at) {
+    const bool keeps = sequence.saved.values > 0;
+    for (int64_t r = 0; r < share.rows.size(); ++r) {
+      // A row beyond its length has no r * h; any readable row does.
+      share.reset_h[r] = share.valid[r] ? reset_h + (share.rows.begin + r) * sizes.H : share.before_h[r];
+    }
+    for (int64_t g = share.groups.begin; g < share.groups.end; ++g) {
+      recur(share, g, at, share.reset_h, {2, 3}, 0);
+      each(share, g, at, i, [&](int64_t r, int64_t b, int64_t u, int64_t n, const float* in) {
+        const V gate_n = tanh(load(in)), gate_z = load(in + 2 * kPanel);
+        if (keeps) store(sequence.gates(i, b) + 2 * sizes.H + u, gate_n, n);
+        const V before = load(share.before_h[r] + u, n);
+        keep_h(share, i, r, b, u, n, fma(gate_z, before - gate_n, gate_n));
+      });
+    }
+  }
+
+  // The state after each row's last valid step.
+  void finish() {
+    const int64_t H = sizes.H;
+    for (int64_t b = 0; b < sizes.B; ++b) {
+      int64_t last = sizes.T - 1;
+      const int64_t* lengths = sequence.inputs.lengths;
+      if (lengths != nullptr) last = lengths[b] == 0 ? -1 : sequence.inputs.reverse ? sizes.T - 1 : lengths[b] - 1;
+      const float* h = last < 0 ? sequence.h0 + b * H : sequence.hidden(last, b);
+      for (int64_t u = 0; u < H; ++u) sequence.outputs.last_h[b * H + u] = h[u];
+      if (shape.cell != CellKind::lstm) continue;
+      const float* c = last < 0 ? sequence.c0 + b * H : sequence.c(last, b);
+      for (int64_t u = 0; u < H; ++u) sequence.outputs.last_c[b * H + u] = c[u];
+    }
+  }
+
+  Sequence sequence;
+  const Shape& shape;
+  Sizes sizes;
+  Packed packed;
+  Split split;
+  int64_t slots;
+  int64_t block_steps = 1;
+  float* masked_h = nullptr;
+  float* reset_h = nullptr;
+  ForwardShare* shares = nullptr;
+};
+
+inline void forward(const Shape& shape, const Inputs& inputs, const float* packed, const Outputs& outputs,
+                    const Parallel& parallel) {
+  const Split split = split_of(shape);
+  Scratch scratch(Forward(shape, inputs, packed, outputs, split, Carver(nullptr)).scratch_floats);
+  Forward(shape, inputs, packed, outputs, split, Carver(scratch.data())).run(parallel);
+}
+
+}  // namespace deeprnn::DEEPRNN_ISA

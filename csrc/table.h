@@ -1,0 +1,22 @@
+// What each instruction set's translation unit offers to dispatch.cpp.
+#pragma once
+
+#include "deeprnn.h"
+
+namespace deeprnn {
+
+struct Table {
+  int64_t (*packed_floats)(const Shape&);
+  void (*pack)(const Shape&, const Inputs&, float* packed, const Parallel&);
+  int64_t (*saved_floats)(const Shape&);
+  void (*forward)(const Shape&, const Inputs&, const float* packed, const Outputs&, const Parallel&);
+  void (*backward)(const Shape&, const Inputs&, const Outputs&, const Gradients&, const Parallel&);
+  void (*map)(Phi, const float* in, float* out, int64_t n);
+  void (*map_derivative)(Phi, const float* kept, float* out, int64_t n);
+  void (*map_exp)(const float* in, float* out, int64_t n);
+  void (*map_log1p)(const float* in, float* out, int64_t n);
+  double (*multiply_adds)(int64_t rounds);                        // does them; returns their flops
+  float (*read_all)(const float* data, int64_t n, int64_t rounds);  // reads n floats `rounds` times
+};
+
+}  // namespace deeprnn

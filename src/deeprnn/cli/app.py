@@ -1,0 +1,43 @@
+"""The commands joined to one program."""
+
+from typing import Annotated
+
+import typer
+
+import deeprnn
+from deeprnn.cli.draw import draw
+from deeprnn.cli.evaluate import evaluate
+from deeprnn.cli.sample import sample
+from deeprnn.cli.train import train
+
+app = typer.Typer(
+    name="deeprnn",
+    help="Deep recurrent neural networks on text: train one, measure it, let it write, draw it.",
+    epilog="A first run: deeprnn train --corpus python --minutes 3 --out runs/first",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+for command in (train, evaluate, sample, draw):
+    app.command()(command)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"deeprnn {deeprnn.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="The version.")
+    ] = False,
+) -> None:
+    """Deep recurrent neural networks on text: train one, measure it, let it write, draw it."""
+
+
+def main() -> None:
+    """The program `deeprnn`."""
+    app()

@@ -1,0 +1,74 @@
+"""`deeprnn draw`: a network as a picture."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from deeprnn.cli import options
+from deeprnn.cli.failures import told_plainly
+
+
+def draw(
+    run: Annotated[
+        Path | None,
+        typer.Argument(metavar="RUN", help="A run's directory, or any that DeepRNN.save wrote.", show_default=False),
+    ] = None,
+    layers: Annotated[
+        str | None,
+        typer.Option(
+            help="Instead of RUN: the layers, bottom first, as `deeprnn train --layers` reads them, "
+            'such as "2x gru:256 elman:128:relu".',
+            show_default=False,
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.svg",
+            help=r"The file to write. [dim]\[default: net.svg, in RUN if there is one][/dim]",
+            show_default=False,
+        ),
+    ] = None,
+    input_size: Annotated[int, typer.Option(help="With --layers: features of the input.", min=1)] = 100,
+    output_size: Annotated[
+        int, typer.Option(help="With --layers: features of the output; 0 for no output layer.", min=0)
+    ] = 100,
+    dropout: options.Dropout = 0.0,
+    variational: options.Variational = False,
+    residual: options.Residual = False,
+    input_to_all: options.InputToAll = False,
+    output_from_all: options.OutputFromAll = False,
+) -> None:
+    """Draw a network unrolled, time to the right and layers upward, as SVG.
+
+    Either the network of a run, or one that --layers and the options of the network describe.
+    """
+    if (run is None) == (layers is None):
+        raise typer.BadParameter('give either RUN, such as runs/book, or --layers, such as "2x gru:256".')
+    joined = (dropout, variational, residual, input_to_all, output_from_all)
+    if run is not None and any(joined):
+        raise typer.BadParameter("a run has its own network; --dropout, --residual and such go with --layers.")
+    with told_plainly():
+        from deeprnn import DeepRNN
+        from deeprnn.diagram import draw as draw_net
+        from deeprnn.notation import parse_layers
+
+        if layers is None:
+            assert run is not None
+            net, out = DeepRNN.load(run), out or run / "net.svg"
+        else:
+            net = DeepRNN(
+                input_size,
+                parse_layers(layers),
+                output_size or None,
+                dropout=dropout,
+                variational=variational,
+                residual=residual,
+                input_to_all=input_to_all,
+                output_from_all=output_from_all,
+                device="meta",
+            )
+            out = out or Path("net.svg")
+        draw_net(net, out)
+        typer.echo(out)

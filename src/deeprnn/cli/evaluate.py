@@ -1,0 +1,38 @@
+"""`deeprnn evaluate`: how well a run predicts held-out text."""
+
+import json
+
+import typer
+
+from deeprnn.cli import options
+from deeprnn.cli.failures import told_plainly
+
+
+def evaluate(
+    run: options.RunArgument,
+    text: options.OtherText = None,
+    as_json: options.AsJson = False,
+    threads: options.Threads = None,
+    device: options.Device = "auto",
+) -> None:
+    """Read held-out text with a trained network, and say how well it was predicted.
+
+    Each file is read from the network's initial state to its end, and every character counts, the first one too.
+    """
+    with told_plainly():
+        from deeprnn.cli.figures import evaluate_shown, evaluation_table, stderr, stdout
+        from deeprnn.text import read_documents
+        from deeprnn.training.device import choose_device, set_threads
+        from deeprnn.training.run import Run
+
+        opened = Run(run)
+        opened.read_plan()
+        set_threads(threads)
+        vocabulary = opened.load_vocabulary()
+        net = opened.load_net(choose_device(device))
+        documents = read_documents(text)[0] if text else opened.read_corpus().held_out
+        evaluation = evaluate_shown(net, documents, vocabulary, stderr())
+        if as_json:
+            typer.echo(json.dumps(evaluation.to_json()))
+        else:
+            stdout().print(evaluation_table(evaluation))

@@ -1,0 +1,33 @@
+"""`deeprnn sample`: text that a run writes."""
+
+import typer
+
+from deeprnn.cli import options
+from deeprnn.cli.failures import told_plainly
+
+
+def sample(
+    run: options.RunArgument,
+    prompt: options.Prompt = "",
+    length: options.SampleLength = 500,
+    temperature: options.Temperature = 0.8,
+    seed: options.SampleSeed = None,
+    threads: options.Threads = None,
+    device: options.Device = "auto",
+) -> None:
+    """Let a trained network write, a character at a time."""
+    with told_plainly():
+        from deeprnn import training
+        from deeprnn.training.device import choose_device, set_threads
+
+        opened = training.Run(run)
+        opened.read_plan()
+        set_threads(threads)
+        vocabulary = opened.load_vocabulary()
+        net = opened.load_net(choose_device(device))
+        unknown = [] if vocabulary.unknown is None else list(vocabulary.encode(prompt) == vocabulary.unknown)
+        if any(unknown):
+            lacking = "".join(sorted({c for c, lacks in zip(prompt, unknown, strict=True) if lacks}))
+            typer.echo(f"note: the network has never seen {lacking!r}; it reads an unknown character there.", err=True)
+        written = training.sample(net, vocabulary, prompt, length=length, temperature=temperature, seed=seed)
+        typer.echo(prompt + written)

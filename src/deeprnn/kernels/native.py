@@ -1,0 +1,242 @@
+"""The compiled CPU kernels of csrc/: every built-in cell and every named phi, float32, forward and backward."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd import Function
+
+from deeprnn.activations import ACTIVATIONS
+from deeprnn.cells import GRU, LSTM, Cell, Elman
+from deeprnn.kernels import extension, operators, reference, vmapped
+from deeprnn.kernels.interface import Facts, Scan, ScanResult, transforms
+from deeprnn.kernels.operators import DIFFERENTIABLE, READ
+from deeprnn.state import State
+
+NAME = "native"
+
+_CELLS: tuple[type[Cell], ...] = (Elman, GRU, LSTM)
+"""In the order of `CellKind` in csrc/deeprnn.h."""
+_PHIS = tuple(ACTIVATIONS)
+"""In the order of `Phi` in csrc/deeprnn.h."""
+
+
+def why_not(facts: Facts) -> str | None:
+    """Why the compiled kernels cannot run such a call, in a few words; None if they can."""
+    cell = facts.cell
+    if facts.device != "cpu":
+        return f"the compiled kernels run on the CPU, not on {facts.device}"
+    if facts.dtype != torch.float32:
+        return f"the compiled kernels compute in float32, not in {str(facts.dtype).removeprefix('torch.')}"
+    # A subclass may have equations of its own.
+    if type(cell) not in _CELLS:
+        return f"the compiled kernels know Elman, GRU and LSTM, not {type(cell).__name__}"
+    if isinstance(cell, Elman) and cell.activation not in _PHIS:
+        return "the compiled kernels know phi by name only"
+    if isinstance(cell, GRU | LSTM) and (cell.activation, cell.gate_activation) != ("tanh", "sigmoid"):
+        return f"the compiled {type(cell).__name__} has tanh and sigmoid only"
+    if cell.layer_norm:
+        return "the compiled kernels have no layer normalisation"
+    if facts.empty:
+        return "the compiled kernels refuse empty sequences"
+    if "jvp" in facts.transforms:
+        return "the compiled kernels have no forward-mode derivative"
+    if not extension.built():
+        if not facts.tracing:
+            extension.say_missing_once()
+        return "deeprnn was installed without its compiled kernels"
+    return None
+
+
+def run(scan: Scan) -> ScanResult:
+    """The layer in one call. See `Scan` for the meaning of each part."""
+    tensors = _tensors(scan)
+    kind = (*_codes(scan.cell), extension.isa(), scan.reverse)
+    transformed = bool(transforms())
+    # A tensor under vmap doesn't tell whether the one below it requires a gradient.
+    training = torch.is_grad_enabled() and (transformed or any(t is not None and t.requires_grad for t in tensors))
+    if training or transformed:
+        outputs = _Forward.apply(*tensors, *kind, scan.wants_cells, training)
+    else:
+        outputs = operators.forward(*tensors, *kind, scan.wants_cells, training)
+    hidden, last_h = outputs[:2]
+    if scan.state.c is None:
+        return ScanResult(hidden, None, State(last_h))
+    return ScanResult(hidden, outputs[3] if scan.wants_cells else None, State(last_h, outputs[2]))
+
+
+def _tensors(scan: Scan) -> tuple[Tensor | None, ...]:
+    """`READ` of a call."""
+    weights, state, initial, zoneout = scan.weights, scan.state, scan.initial, scan.zoneout
+    restarting = scan.restarts is not None
+    if restarting and initial is state and torch.compiler.is_compiling():
+        # torch.compile refuses a Function that is given one tensor twice.
+        initial = initial.map(torch.clone)
+    return (
+        scan.x,
+        weights["weight_xh"],
+        weights["weight_hh"],
+        weights.get("bias"),
+        weights.get("bias_hn"),
+        state.h,
+        state.c,
+        initial.h if restarting else None,
+        initial.c if restarting else None,
+        scan.lengths,
+        scan.restarts,
+        scan.recurrent_mask,
+        None if zoneout is None else zoneout.h,
+        None if zoneout is None else zoneout.c,
+    )
+
+
+def _codes(cell: Cell) -> tuple[int, bool, int]:
+    """cell, reset_after and phi, as the operators take them."""
+    phi = str(cell.activation) if isinstance(cell, Elman) else "tanh"
+    return _CELLS.index(type(cell)), isinstance(cell, GRU) and cell.reset_after, _PHIS.index(phi)
+
+
+def _cell_of(code: int, reset_after: bool, phi: int, width: int, bias: bool) -> Cell:
+    """A cell with the equations that the codes name."""
+    if _CELLS[code] is Elman:
+        return Elman(width, _PHIS[phi], bias=bias)
+    return GRU(width, reset_after, bias=bias) if _CELLS[code] is GRU else LSTM(width, bias=bias)
+
+
+class _Forward(Function):
+    """`operators.forward` with its derivative."""
+
+    @staticmethod
+    def forward(*arguments: Any) -> tuple[Tensor, ...]:
+        return tuple(operators.forward(*arguments))
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+        *kind, wants_cells, training = inputs[len(READ) :]
+        ctx.kind = kind
+        ctx.set_materialize_grads(False)
+        if not training:
+            return
+        cells = output[3] if wants_cells and kind[0] == _CELLS.index(LSTM) else None
+        ctx.save_for_backward(*inputs[: len(READ)], output[0], cells, output[-1])
+        ctx.mark_non_differentiable(output[-1])
+
+    @staticmethod
+    def backward(ctx: Any, *of_outputs: Tensor | None) -> tuple[Any, ...]:
+        of_hidden, of_last_h, *rest = of_outputs[:-1]
+        given = (of_hidden, of_last_h, *rest, *(None,) * (2 - len(rest)))
+        wanted = list(ctx.needs_input_grad[:DIFFERENTIABLE])
+        nothing = (None,) * (len(READ) - DIFFERENTIABLE + len(ctx.kind) + 2)
+        if all(gradient is None for gradient in given) or not any(wanted):
+            return (None,) * DIFFERENTIABLE + nothing
+        if any(gradient is not None and _is_batched_by_autograd(gradient) for gradient in given):
+            raise RuntimeError(
+                "the compiled kernels have no is_grads_batched=True (vectorize=True); "
+                "use torch.func.jacrev, or deeprnn.kernels.force('reference')."
+            )
+        arguments = (*ctx.saved_tensors, *given, *ctx.kind, wanted)
+        # Only where someone may differentiate further; and torch.compile, which can't, needs the bare operator.
+        further = (torch.is_grad_enabled() or transforms()) and not torch.compiler.is_compiling()
+        remaining = iter(_Backward.apply(*arguments) if further else operators.backward(*arguments))
+        return (*(next(remaining) if want else None for want in wanted), *nothing)
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[int | None, ...], *arguments: Any) -> tuple[Any, Any]:
+        return vmapped.forward(_Forward, info.batch_size, in_dims, arguments)
+
+
+def _is_batched_by_autograd(gradient: Tensor) -> bool:
+    if torch.compiler.is_compiling():
+        return False
+    return torch._C._functorch.is_legacy_batchedtensor(gradient)  # pyright: ignore  # no public way to ask
+
+
+class _Backward(Function):
+    """`operators.backward` with its derivative, which is the reference's: right to any order, fused only to first."""
+
+    @staticmethod
+    def forward(*arguments: Any) -> tuple[Tensor, ...]:
+        return tuple(operators.backward(*arguments))
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:  # noqa: ARG004
+        *ctx.kind, ctx.wanted = inputs[len(READ) + 7 :]
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(*inputs[: len(READ)], *inputs[len(READ) + 3 : len(READ) + 7])
+
+    @staticmethod
+    def backward(ctx: Any, *of_results: Tensor | None) -> tuple[Any, ...]:
+        read, given = ctx.saved_tensors[: len(READ)], ctx.saved_tensors[len(READ) :]
+        of_read, of_given = _second_derivative(read, given, ctx.kind, ctx.wanted, of_results)
+        nothing = (None,) * (len(READ) - DIFFERENTIABLE + 3)
+        return (*of_read, *nothing, *of_given, *(None,) * (len(ctx.kind) + 1))
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[int | None, ...], *arguments: Any) -> tuple[Any, Any]:
+        return vmapped.backward(_Forward, _Backward, info.batch_size, in_dims, arguments)
+
+
+def _second_derivative(
+    read: Sequence[Any], given: Sequence[Tensor | None], kind: Sequence[Any], wanted: Sequence[bool], of_results: Any
+) -> tuple[list[Tensor | None], list[Tensor | None]]:
+    """The derivative of the first derivative, by the reference.
+
+    Args:
+        read, given, kind, wanted: as `operators.backward` was given them; `given` the gradients of its outputs.
+        of_results: what reaches each gradient that it returned.
+
+    Returns:
+        What reaches each of the differentiable inputs, and each of the given gradients; None where nothing does.
+    """
+    inputs = [i for i, want in enumerate(wanted) if want]
+    outputs = [i for i, gradient in enumerate(given) if gradient is not None]
+
+    def outputs_of(*values: Tensor) -> tuple[Tensor, ...]:
+        result = reference.run(_scan(_replaced(read, inputs, values), kind))
+        every = (result.hidden, result.state.h, result.state.c, result.cells)
+        return tuple(part for i, part in enumerate(every) if i in outputs and part is not None)
+
+    def gradients_of(values: Sequence[Tensor], arriving: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        _, pull = torch.func.vjp(outputs_of, *values)
+        return pull(tuple(arriving))
+
+    values, arriving = [read[i] for i in inputs], [given[i] for i in outputs]
+    gradients, pull = torch.func.vjp(gradients_of, values, arriving)
+    reaching = tuple(
+        torch.zeros_like(gradient) if of is None else of for gradient, of in zip(gradients, of_results, strict=True)
+    )
+    of_values, of_arriving = pull(reaching)
+    return (
+        _replaced([None] * DIFFERENTIABLE, inputs, of_values),
+        _replaced([None] * len(given), outputs, of_arriving),
+    )
+
+
+def _replaced(tensors: Sequence[Any], places: Sequence[int], values: Sequence[Tensor]) -> list[Any]:
+    replaced = list(tensors)
+    for place, value in zip(places, values, strict=True):
+        replaced[place] = value
+    return replaced
+
+
+def _scan(read: Sequence[Any], kind: Sequence[Any]) -> Scan:
+    """The call that `READ` and the operators' codes describe; c_t is always wanted."""
+    tensors = dict(zip(READ, read, strict=True))
+    code, reset_after, phi, _, reverse = kind
+    names = ("weight_xh", "weight_hh", "bias", "bias_hn")
+    weights = {name: tensors[name] for name in names if tensors[name] is not None}
+    state = State(tensors["h0"], tensors["c0"])
+    return Scan(
+        cell=_cell_of(code, reset_after, phi, tensors["weight_hh"].shape[1], tensors["bias"] is not None),
+        weights=weights,
+        x=tensors["x"],
+        state=state,
+        initial=state if tensors["initial_h"] is None else State(tensors["initial_h"], tensors["initial_c"]),
+        reverse=reverse,
+        lengths=tensors["lengths"],
+        restarts=tensors["restarts"],
+        recurrent_mask=tensors["mask"],
+        zoneout=None if tensors["keep_h"] is None else State(tensors["keep_h"], tensors["keep_c"]),
+        wants_cells=True,
+    )

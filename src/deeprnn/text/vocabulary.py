@@ -1,0 +1,204 @@
+"""The symbols that a network reads and predicts: characters or bytes, and a mark between documents."""
+
+import json
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deeprnn import atomic
+from deeprnn.text.corpus import Document
+from deeprnn.text.files import TextError
+
+Symbols = NDArray[np.int32]
+"""Symbols as numbers below `len(vocabulary)`."""
+
+BOUNDARY = 0
+"""The symbol that stands before each document's first character: what a network reads first, and, in training, what
+it predicts after the last."""
+
+FORMAT = "deeprnn vocabulary 1"
+RARE = 1_000_000
+"""A character enters a vocabulary if it makes up at least one in so many of the training text."""
+
+
+class Vocabulary(ABC):
+    """Text as numbers and back. Symbol 0 is the boundary before a document; what else there is, subclasses say."""
+
+    kind: ClassVar[str]
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """How many symbols there are, boundary included: I and Q of a network that models the text."""
+
+    @property
+    @abstractmethod
+    def unknown(self) -> int | None:
+        """The symbol that stands for whatever the vocabulary lacks; None where it lacks nothing."""
+
+    @abstractmethod
+    def encode(self, text: str) -> Symbols:
+        """A text's symbols, without a boundary."""
+
+    @abstractmethod
+    def read(self, document: Document) -> Symbols:
+        """A document's symbols, without a boundary.
+
+        Raises:
+            TextError: the document is not UTF-8, and the vocabulary is one of characters.
+        """
+
+    @abstractmethod
+    def decode(self, symbols: Sequence[int] | Symbols) -> str:
+        """The text; U+FFFD for what is none."""
+
+    @abstractmethod
+    def count_characters(self, symbols: Symbols) -> int:
+        """How many characters of text the symbols are; a byte that continues a UTF-8 character is none."""
+
+    @abstractmethod
+    def to_json(self) -> dict[str, Any]:
+        """What `save` writes, beside format and kind."""
+
+    def save(self, path: Path) -> None:
+        """Writes the vocabulary as JSON, whole or not at all."""
+        atomic.write_text(path, json.dumps({"format": FORMAT, "kind": self.kind, **self.to_json()}, indent=2) + "\n")
+
+
+class Characters(Vocabulary):
+    """Unicode characters that were seen in training, and one symbol for all others.
+
+    Args:
+        characters: the known ones, each once.
+
+    >>> vocabulary = Characters("abc")
+    >>> vocabulary.decode(vocabulary.encode("cab!"))
+    'cab\N{REPLACEMENT CHARACTER}'
+    """
+
+    kind = "characters"
+
+    def __init__(self, characters: Iterable[str]) -> None:
+        self.characters = "".join(characters)
+        codes = _codes(self.characters)
+        if len(set(self.characters)) != len(codes):
+            raise ValueError("a vocabulary names each character once.")
+        self._symbols = np.full(0x110000, 1, dtype=np.int32)
+        self._symbols[codes] = np.arange(2, 2 + len(codes), dtype=np.int32)
+
+    @classmethod
+    def of(cls, documents: Iterable[Document]) -> "Characters":
+        """The characters of the documents, without those rarer than one in a million."""
+        counts: Counter[str] = Counter()
+        for document in documents:
+            counts.update(_text(document))
+        least = counts.total() / RARE
+        return cls(sorted(character for character, count in counts.items() if count >= least))
+
+    def __len__(self) -> int:
+        return 2 + len(self.characters)
+
+    @property
+    def unknown(self) -> int | None:
+        return 1
+
+    def encode(self, text: str) -> Symbols:
+        return self._symbols[_codes(text)]
+
+    def read(self, document: Document) -> Symbols:
+        return self.encode(_text(document))
+
+    def decode(self, symbols: Sequence[int] | Symbols) -> str:
+        return "".join(self.characters[int(s) - 2] if s >= 2 else "\N{REPLACEMENT CHARACTER}" for s in symbols)
+
+    def count_characters(self, symbols: Symbols) -> int:
+        return len(symbols)
+
+    def to_json(self) -> dict[str, Any]:
+        return {"characters": self.characters}
+
+
+class Bytes(Vocabulary):
+    """The 256 bytes: every file can be read, and nothing is unknown.
+
+    >>> Bytes().decode(Bytes().encode("é"))
+    'é'
+    """
+
+    kind = "bytes"
+
+    @classmethod
+    def of(cls, documents: Iterable[Document]) -> "Bytes":  # noqa: ARG003  # as Characters.of
+        """The same for all documents."""
+        return cls()
+
+    def __len__(self) -> int:
+        return 257
+
+    @property
+    def unknown(self) -> int | None:
+        return None
+
+    def encode(self, text: str) -> Symbols:
+        return _bytes(text.encode(errors="surrogatepass"))
+
+    def read(self, document: Document) -> Symbols:
+        return _bytes(document.content)
+
+    def decode(self, symbols: Sequence[int] | Symbols) -> str:
+        return bytes(int(s) - 1 for s in symbols if s > 0).decode(errors="replace")
+
+    def count_characters(self, symbols: Symbols) -> int:
+        return int(np.count_nonzero(((symbols - 1) & 0xC0) != 0x80))
+
+    def to_json(self) -> dict[str, Any]:
+        return {}
+
+
+VOCABULARIES: dict[str, type[Characters] | type[Bytes]] = {cls.kind: cls for cls in (Characters, Bytes)}
+"""The vocabularies by their kind."""
+
+
+def load_vocabulary(path: Path) -> Vocabulary:
+    """The vocabulary that `Vocabulary.save` wrote.
+
+    Raises:
+        FileNotFoundError, ValueError: the file is missing or damaged; the message names it.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} does not exist; without it a network's symbols have no meaning.")
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is no JSON file ({error}); it is damaged, restore it from a copy.") from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT or content.get("kind") not in VOCABULARIES:
+        raise ValueError(f"{path} is not of format {FORMAT!r}; it was not written by this version of deeprnn.")
+    if content["kind"] == Bytes.kind:
+        return Bytes()
+    characters = content.get("characters")
+    if not isinstance(characters, str) or len(set(characters)) != len(characters):
+        raise ValueError(f"{path}: 'characters' is no text that names each character once; the file is damaged.")
+    return Characters(characters)
+
+
+def _text(document: Document) -> str:
+    try:
+        return document.content.decode()
+    except UnicodeDecodeError as error:
+        name, byte = document.origin or document.name, error.object[error.start]
+        raise TextError(
+            f"{name} is not UTF-8 text: byte {error.start} is {byte:#04x}.\n"
+            f"  Convert it (iconv -f latin1 -t utf-8), leave it out, or model bytes: --vocabulary bytes"
+        ) from None
+
+
+def _codes(text: str) -> NDArray[np.uint32]:
+    return np.frombuffer(text.encode("utf-32-le", errors="surrogatepass"), dtype="<u4")
+
+
+def _bytes(content: bytes) -> Symbols:
+    return np.frombuffer(content, dtype=np.uint8).astype(np.int32) + 1

@@ -1,0 +1,41 @@
+"""What can go wrong with a run, told to the person who started it."""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+class RunError(RuntimeError):
+    """A run can't be started, continued or written; the message names the file and says what to do."""
+
+
+class Diverged(RunError):
+    """The loss or a weight is no longer a finite number."""
+
+
+class Stopped(KeyboardInterrupt):
+    """Training was interrupted, and saved what it had; the message says how to go on.
+
+    Attributes:
+        path: the run's directory.
+        step: the last step that was saved.
+    """
+
+    def __init__(self, path: Path, step: int, steps: int) -> None:
+        self.path, self.step = path, step
+        super().__init__(f"Stopped at step {step:,} of {steps:,}; all is saved in {path}.")
+
+
+@contextmanager
+def writing(path: Path) -> Generator[None]:
+    """Turns what a full disk or a read-only directory raises into a RunError that names `path`."""
+    from safetensors import SafetensorError
+
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise RunError(
+            f"{path} could not be written: {reason}.\n"
+            f"  What was written before is whole. Make room or allow writing there, then go on with --resume."
+        ) from error

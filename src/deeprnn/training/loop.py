@@ -1,0 +1,271 @@
+"""Truncated backpropagation through time with carried state, in a run that survives being killed."""
+
+import math
+import time
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from deeprnn.activations import Function
+from deeprnn.deep import DeepRNN
+from deeprnn.saving import WEIGHTS
+from deeprnn.text import Corpus, Streams, Vocabulary
+from deeprnn.training.checkpoint import Checkpoint, newest_checkpoint, read_checkpoint, write_checkpoint
+from deeprnn.training.errors import Diverged, RunError, Stopped, writing
+from deeprnn.training.interrupts import Interrupts
+from deeprnn.training.metrics import Metrics
+from deeprnn.training.report import Progress, Report, Reporter
+from deeprnn.training.run import Plan, Run
+from deeprnn.training.schedule import Course, TimeKeeper
+from deeprnn.training.settings import Settings
+from deeprnn.training.speed import measure_step
+from deeprnn.training.trainer import Trainer, make_fabric
+
+_ROWS = 400
+"""About how many rows `metrics.csv` gets."""
+_MEASURED = 0.03
+"""The share of the time given that measuring the speed may take."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training gives back.
+
+    Attributes:
+        net: the trained network, in evaluation mode.
+        run: where it lies on disk.
+        steps: how many steps it took in all.
+        batch: streams that were read side by side; fewer than the settings say where the text is short.
+        characters: characters read in all steps.
+        seconds: time spent on them, speed measurement included.
+    """
+
+    net: DeepRNN
+    run: Run
+    steps: int
+    batch: int
+    characters: int
+    seconds: float
+
+
+def train(
+    net: DeepRNN,
+    corpus: Corpus,
+    vocabulary: Vocabulary,
+    out: str | Path,
+    settings: Settings | None = None,
+    *,
+    steps: int | None = None,
+    seconds: float | None = None,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> Trained:
+    """Trains a network to predict each character of a text from those before it, into a run's directory.
+
+    Only `corpus.training` is read; nothing is evaluated. The weights follow from the network, the texts, the
+    settings, the number of steps and of threads alone: killed at any moment, `resume(out)` ends with the same bits.
+
+    Args:
+        net: reads and writes `len(vocabulary)` symbols; all its layers run forward. It is trained in place.
+        corpus: the documents, as `Corpus.from_files`, `.from_texts` or `.of_python` give them.
+        vocabulary: such as `Characters.of(corpus.training)`.
+        out: the run's directory, new or empty.
+        settings: batch, window, learning rate and so on; None for `Settings()`.
+        steps: how many windows to train on.
+        seconds: instead of steps, how long to train. The speed is measured first (that time counts), then the
+            number of steps is fixed, and kept with the run. Where the machine later turns out to be so slow that
+            the time would be passed by a tenth (and 20 seconds), the end is brought forward; that is kept too.
+        overwrite: replace a run that lies in `out`.
+        progress: called a few times a second with a `Report`.
+
+    Raises:
+        ValueError, TextError: the network does not fit the vocabulary, or the text is too short.
+        RunError: `out` is in use, a file can't be written, or the loss is no longer finite (`Diverged`).
+        Stopped: Ctrl-C (or SIGTERM) came; all is saved. It is a KeyboardInterrupt.
+
+    >>> from deeprnn import DeepRNN, GRU
+    >>> from deeprnn.text import Characters, Corpus
+    >>> from deeprnn.training import Settings, evaluate, train
+    >>> corpus = Corpus.from_texts(["to be or not to be, that is the question: " * 20], held_out=["to be or not"])
+    >>> vocabulary = Characters.of(corpus.training)
+    >>> net = DeepRNN(len(vocabulary), [GRU(16)], len(vocabulary))
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as out:
+    ...     trained = train(net, corpus, vocabulary, out, Settings(batch=4, window=16), steps=30)
+    >>> evaluate(trained.net, corpus.held_out, vocabulary).bits_per_character < 4.2
+    True
+    """
+    if (steps is None) == (seconds is None):
+        raise ValueError("train(steps=..., seconds=...): give one of the two.")
+    if (steps is not None and steps < 1) or (seconds is not None and not 0 < seconds < math.inf):
+        raise ValueError(f"train(steps={steps}, seconds={seconds}): more than nothing.")
+    _check_net(net, vocabulary)
+    run = Run(Path(out))
+    run.check_free(overwrite=overwrite)
+    settings = settings or Settings()
+    settings = replace(settings, threads=settings.threads or torch.get_num_threads())
+    streams = _streams(corpus, vocabulary, settings)
+    plan = Plan(settings, None if steps is None else Course(steps), seconds, corpus.source)
+    run.create(net, corpus, vocabulary, plan, overwrite=overwrite)
+    return _go_on(run, net, streams, plan, progress)
+
+
+def resume(
+    out: str | Path,
+    corpus: Corpus | None = None,
+    *,
+    functions: Mapping[str, Function] | None = None,
+    progress: Progress | None = None,
+) -> Trained:
+    """Goes on with a run that was stopped or killed, to the weights that it would have had.
+
+    Args:
+        out: the run's directory.
+        corpus: its texts, where `train` was given texts that no file holds; else None: they are read again.
+        functions: activations that no file holds, as for `DeepRNN.load`.
+        progress: as for `train`.
+
+    Raises:
+        RunError, TextError: `out` holds no run, or is damaged, or the texts have changed; also as `train`.
+    """
+    run = Run(Path(out))
+    plan = run.read_plan()
+    vocabulary, net = run.load_vocabulary(), run.load_net(functions=functions)
+    _check_net(net, vocabulary)
+    corpus = run.read_corpus() if corpus is None else corpus
+    return _go_on(run, net, _streams(corpus, vocabulary, plan.settings), plan, progress)
+
+
+def _go_on(run: Run, net: DeepRNN, streams: Streams, plan: Plan, progress: Progress | None) -> Trained:
+    """From the newest checkpoint, or the beginning, to the last step."""
+    torch.set_num_threads(plan.settings.threads or torch.get_num_threads())
+    newest = newest_checkpoint(run.checkpoints)
+    if newest is None and run.metrics_file.exists():
+        raise RunError(
+            f"{run.checkpoints} holds no checkpoint any more, so {run.path} can't go on.\n"
+            f"  Restore one from a copy, or train anew with --overwrite."
+        )
+    before = 0.0
+    if plan.course is None:
+        plan, before = _fix_steps(run, net, streams, plan, progress)
+    assert plan.course is not None
+    trainer = Trainer(net, streams, plan.settings, plan.course)
+    metrics = Metrics(run.metrics_file)
+    if newest is not None:
+        checkpoint = read_checkpoint(newest, trainer.tensors() | Metrics.expected())
+        trainer.load(checkpoint.step, checkpoint.tensors)
+        metrics = Metrics.go_on(run.metrics_file, checkpoint.step, checkpoint.tensors)
+    with Interrupts() as interrupts:
+        _run_steps(run, trainer, metrics, interrupts, plan, progress)
+    return Trained(
+        net=net.eval(),
+        run=run,
+        steps=trainer.steps,
+        batch=streams.batch,
+        characters=trainer.steps * streams.characters,
+        seconds=before + metrics.seconds,
+    )
+
+
+def _run_steps(
+    run: Run,
+    trainer: Trainer,
+    metrics: Metrics,
+    interrupts: Interrupts,
+    plan: Plan,
+    progress: Progress | None,
+) -> None:
+    settings, row_every = plan.settings, max(1, trainer.course.planned // _ROWS)
+    keeper = None if plan.seconds is None else TimeKeeper(plan.seconds, metrics.seconds)
+    reporter = Reporter(trainer)
+    if trainer.step == 0:
+        _save(run, trainer, metrics)
+        metrics.start()
+    saved = time.monotonic()
+    while trainer.step < trainer.steps:
+        began = time.perf_counter()
+        step = trainer.advance()
+        loss, norm = float(step.loss), float(step.gradient_norm)
+        if not (math.isfinite(loss) and math.isfinite(norm)):
+            raise _diverged(run, trainer.step, loss, settings)
+        seconds = time.perf_counter() - began
+        metrics.add(loss, norm, seconds)
+        if keeper is not None:
+            keeper.add(seconds)
+            end = keeper.shorter_end(trainer.step, trainer.course)
+            if end is not None:
+                trainer.course = trainer.course.cut(trainer.step, end)
+                plan = replace(plan, course=trainer.course)
+                run.write_plan(plan)  # before a step depends on it
+        reporter.add(loss, step.learning_rate, metrics.seconds)
+        if trainer.step % row_every == 0 or trainer.step == trainer.steps:
+            metrics.write_row(trainer.step, trainer.step * trainer.characters, step.learning_rate)
+        if progress is not None and (reporter.is_due or trainer.step == trainer.steps):
+            progress(reporter.report())
+        if interrupts.asked and trainer.step < trainer.steps:
+            _save(run, trainer, metrics)
+            raise Stopped(run.path, trainer.step, trainer.steps)
+        if time.monotonic() - saved >= settings.checkpoint_seconds:
+            _save(run, trainer, metrics)
+            saved = time.monotonic()
+    _save(run, trainer, metrics)
+
+
+def _fix_steps(run: Run, net: DeepRNN, streams: Streams, plan: Plan, progress: Progress | None) -> tuple[Plan, float]:
+    """The plan with a number of steps that fits in its seconds, written to disk; and the time that it took."""
+    assert plan.seconds is not None
+    make_fabric(plan.settings)  # loads Lightning, which takes seconds that are no training
+    began = time.perf_counter()
+
+    def tell(done: int) -> None:
+        if progress is not None:
+            passed = time.perf_counter() - began
+            progress(Report(done, None, math.nan, done * streams.characters / passed, 0.0, 0.0, math.nan))
+
+    measured = min(max(1.0, _MEASURED * plan.seconds), 10.0, plan.seconds / 4)
+    step_seconds = measure_step(net, streams, plan.settings, measured, tell)
+    passed = time.perf_counter() - began
+    left = plan.seconds - passed
+    plan = replace(plan, course=Course(max(1, round(left / step_seconds))), seconds=max(left, 0.0))
+    run.write_plan(plan)
+    return plan, passed
+
+
+def _save(run: Run, trainer: Trainer, metrics: Metrics) -> None:
+    checkpoint = Checkpoint(trainer.step, trainer.tensors() | metrics.tensors())
+    write_checkpoint(run.checkpoints, checkpoint)
+    with writing(run.path / WEIGHTS), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a function that no file can hold was warned of when the run was made
+        trainer.net.save(run.path)
+
+
+def _diverged(run: Run, step: int, loss: float, settings: Settings) -> Diverged:
+    newest = newest_checkpoint(run.checkpoints)
+    rate = settings.learning_rate
+    return Diverged(
+        f"{run.path}: at step {step:,} the loss is {loss:.4g} and its gradient no longer finite.\n"
+        f"  {newest} holds the network before that, but would come to the same end: train anew with\n"
+        f"  a lower --learning-rate (it was {rate:g}; try {rate / 10:g}) or a smaller --clip "
+        f"(it was {settings.clip:g}), and --overwrite."
+    )
+
+
+def _streams(corpus: Corpus, vocabulary: Vocabulary, settings: Settings) -> Streams:
+    symbols = [vocabulary.read(document) for document in corpus.training]
+    return Streams(symbols, batch=settings.batch, window=settings.window, seed=settings.seed)
+
+
+def _check_net(net: DeepRNN, vocabulary: Vocabulary) -> None:
+    size = len(vocabulary)
+    if (net.input_size, net.output_size) != (size, size):
+        raise ValueError(
+            f"the network reads {net.input_size} symbols and writes {net.output_size}, but the vocabulary has {size}.\n"
+            f"  Build it as DeepRNN(len(vocabulary), [...], len(vocabulary))."
+        )
+    if net.batch_first:
+        raise ValueError("the network is built with batch_first=True; text is read as (T, B): build it without.")
+    if any(cell.direction != "forward" for cell in net.cells):
+        raise ValueError("a layer runs backward in time: it would read the very characters that are to be predicted.")

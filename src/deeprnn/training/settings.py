@@ -1,0 +1,73 @@
+"""How a network is trained: the numbers that a run keeps."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal, TypeAlias, get_args
+
+Precision: TypeAlias = Literal["32-true", "bf16-mixed", "bf16-true", "64-true"]
+"""Lightning Fabric's names: float32; bfloat16 arithmetic on float32 weights; all bfloat16; float64."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings of a run, all with defaults that suit a small network on a CPU.
+
+    Attributes:
+        batch: B, streams of text that are read side by side.
+        window: T, the steps through which a gradient goes back; the state is carried on beyond it.
+        learning_rate: AdamW's, at its highest.
+        weight_decay: AdamW's, of the weight matrices; biases and gains have none.
+        warm_up: steps in which the learning rate rises, at most a tenth of all; then it falls as a cosine does, to 0.
+        clip: the largest norm of a step's gradient; longer ones are shortened to it.
+        seed: decides the order of the texts and dropout.
+        threads: torch's threads; None leaves them as they are.
+        device: "auto", "cpu", "cuda", "cuda:1", "mps".
+        precision: see `Precision`.
+        checkpoint_seconds: how much work a crash may cost.
+    """
+
+    batch: int = 32
+    window: int = 64
+    learning_rate: float = 4e-3
+    weight_decay: float = 0.01
+    warm_up: int = 100
+    clip: float = 1.0
+    seed: int = 0
+    threads: int | None = None
+    device: str = "auto"
+    precision: Precision = "32-true"
+    checkpoint_seconds: float = 30.0
+
+    def __post_init__(self) -> None:
+        self._need("batch", self.batch >= 1, "at least 1")
+        self._need("window", self.window >= 1, "at least 1")
+        self._need("learning_rate", 0 < self.learning_rate < float("inf"), "a number above 0")
+        self._need("weight_decay", 0 <= self.weight_decay < float("inf"), "0 or more")
+        self._need("warm_up", self.warm_up >= 0, "0 or more")
+        self._need("clip", self.clip > 0, "above 0")
+        self._need("seed", 0 <= self.seed < 2**63, "0 or more, below 2**63")
+        self._need("threads", self.threads is None or self.threads >= 1, "at least 1")
+        self._need("precision", self.precision in get_args(Precision), f"one of {', '.join(get_args(Precision))}")
+        self._need("checkpoint_seconds", self.checkpoint_seconds >= 0, "0 or more")
+
+    def to_json(self) -> dict[str, Any]:
+        """The settings by name."""
+        return asdict(self)
+
+    @staticmethod
+    def from_json(values: Mapping[str, Any]) -> "Settings":
+        """The settings that `to_json` gave.
+
+        Raises:
+            TypeError, ValueError: a name or a value that no settings have.
+        """
+        for field in fields(Settings):
+            value = values.get(field.name)
+            if value is not None and type(value) is not type(field.default) and field.name != "threads":
+                raise TypeError(f"{field.name}={value!r} is of the wrong type")
+        return Settings(**values)
+
+    def _need(self, name: str, holds: bool, what: str) -> None:
+        if not holds:
+            option = name.replace("_", "-")
+            raise ValueError(f"--{option} {getattr(self, name)} ({name} of Settings): it is {what}.")

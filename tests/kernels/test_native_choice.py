@@ -1,0 +1,221 @@
+"""What the compiled kernels refuse and why, the packed weights that are kept, threads, and forks."""
+
+import gc
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+
+import pytest
+import torch
+
+import deeprnn
+from deeprnn import GRU, LSTM, Cell, DeepRNN, Elman, kernels
+from deeprnn.kernels import Facts, extension, native, packed
+from deeprnn.kernels.operators import CALLS
+
+
+@dataclass(frozen=True)
+class OwnElman(Elman):
+    """A subclass, whose equations might be others."""
+
+
+def facts(cell: Cell, **differences: object) -> Facts:
+    return Facts(**{"cell": cell, "dtype": torch.float32, "device": "cpu", **differences})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("request_", "reason"),
+    [
+        (facts(GRU(5), dtype=torch.float64), "float32, not in float64"),
+        (facts(GRU(5), device="cuda"), "on the CPU, not on cuda"),
+        (facts(OwnElman(5)), "not OwnElman"),
+        (facts(Elman(5, torch.tanh)), "by name only"),
+        (facts(GRU(5, gate_activation="hardsigmoid")), "tanh and sigmoid only"),
+        (facts(LSTM(5, "relu")), "tanh and sigmoid only"),
+        (facts(LSTM(5, layer_norm=True)), "no layer normalisation"),
+        (facts(GRU(5), empty=True), "empty"),
+        (facts(GRU(5), transforms=("grad", "jvp")), "forward-mode"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_native_lacks_these(request_: Facts, reason: str) -> None:
+    assert reason in str(native.why_not(request_))
+
+
+def test_native_comes_first_and_summary_says_so() -> None:
+    net = DeepRNN(3, [GRU(4), GRU(4, layer_norm=True)])
+    table = net.summary().splitlines()
+    assert " native" in table[2]
+    assert "no layer normalisation" in table[3]
+    assert kernels.choose(net.recurrent_layers[0].facts()).kernel is native
+
+
+def test_info_tells_the_instruction_set() -> None:
+    info = kernels.info()
+    assert info.instruction_set == info.available[-1] or os.environ.get(extension.ENVIRONMENT)
+    with kernels.instruction_set("baseline"):
+        assert kernels.info().instruction_set == "baseline"
+    with pytest.raises(ValueError, match="no such instruction set"), kernels.instruction_set("avx3"):
+        pass
+
+
+def run_python(program: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_the_environment_chooses_the_instruction_set() -> None:
+    program = "import deeprnn; print(deeprnn.kernels.info().instruction_set)"
+    assert run_python(program, DEEPRNN_ISA="baseline").stdout == "baseline\n"
+    wrong = run_python(program, DEEPRNN_ISA="sse9")
+    assert wrong.returncode != 0
+    assert "DEEPRNN_ISA=sse9: no such instruction set" in wrong.stderr
+
+
+def inference(net: DeepRNN, x: torch.Tensor) -> torch.Tensor:
+    with torch.no_grad():
+        return net(x).hidden[-1]
+
+
+@pytest.fixture
+def net() -> DeepRNN:
+    packed.forget_packed()
+    torch.manual_seed(0)
+    return DeepRNN(5, [LSTM(33)])
+
+
+def test_packed_weights_are_kept_and_freed(net: DeepRNN) -> None:
+    x = torch.randn(4, 3, 5)
+    first = inference(net, x)
+    kept = [entry.packed for entry in packed._kept.values()]
+    assert len(kept) == 1
+    assert torch.equal(inference(net, x), first)
+    inference(net, torch.randn(9, 17, 5))
+    assert [entry.packed for entry in packed._kept.values()] == kept
+    del net, kept
+    gc.collect()
+    assert not packed._kept
+
+
+CHANGES = {
+    "in place": lambda weight: weight.mul_(1.5),
+    "one element in place": lambda weight: weight[3, 1].add_(0.5),
+    "data in place": lambda weight: weight.data.mul_(1.5),
+    "new data": lambda weight: setattr(weight, "data", weight.data * 1.5),
+    "numpy": lambda weight: weight.detach().numpy().__imul__(1.5),
+}
+
+
+@pytest.mark.parametrize("name", ["weight_xh", "weight_hh", "bias"])
+@pytest.mark.parametrize("change", CHANGES)
+def test_changed_weights_are_packed_anew(net: DeepRNN, name: str, change: str) -> None:
+    if name == "bias" and "one" in change:
+        pytest.skip("a bias has one axis")
+    x = torch.randn(4, 3, 5)
+    before = inference(net, x)
+    with torch.no_grad():
+        CHANGES[change](getattr(net.layers[0], name))
+    after = inference(net, x)
+    assert not torch.equal(before, after)
+    with kernels.force("reference"):
+        torch.testing.assert_close(after, inference(net, x))
+
+
+def test_an_optimiser_step_is_seen(net: DeepRNN) -> None:
+    x = torch.randn(4, 3, 5)
+    for optimiser in (torch.optim.SGD(net.parameters(), 0.1), torch.optim.AdamW(net.parameters(), 0.1, fused=True)):
+        inference(net, x)
+        net(x).hidden[0].sum().backward()
+        optimiser.step()
+        with torch.inference_mode():
+            after = net(x).hidden[0].clone()
+        with kernels.force("reference"):
+            torch.testing.assert_close(after, inference(net, x))
+
+
+def test_different_batch_sizes_share_packed_weights(net: DeepRNN) -> None:
+    for rows in (1, 2, 7, 8, 13, 64):
+        x = torch.randn(4, rows, 5)
+        found = inference(net, x)
+        with kernels.force("reference"):
+            torch.testing.assert_close(found, inference(net, x))
+    assert len(packed._kept) == 1
+
+
+def test_what_is_saved_for_backward() -> None:
+    """Beside inputs and hidden: nothing for tanh, four values a unit for a GRU, four and c_t for an LSTM."""
+    for cell, values in ((Elman(8, "tanh"), 0), (Elman(8, "gelu"), 1), (GRU(8), 4), (LSTM(8), 5)):
+        saved: list[torch.Tensor] = []
+
+        def keep(tensor: torch.Tensor, saved: list[torch.Tensor] = saved) -> torch.Tensor:
+            saved.append(tensor)
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+            net = DeepRNN(5, [cell])
+            net(torch.randn(10, 3, 5))
+        sequences = sum(t.numel() for t in saved if t.dim() == 3 and t.shape[2] != 5)
+        assert sequences == 10 * 3 * 8 * (1 + values), cell
+
+
+def test_after_a_fork_layers_run_serially() -> None:
+    """The child neither hangs nor computes anything else."""
+    program = """
+import os, torch, deeprnn
+torch.set_num_threads(2)
+torch.manual_seed(0)
+net = deeprnn.DeepRNN(64, [deeprnn.GRU(128), deeprnn.LSTM(96)], 3)
+x = torch.randn(20, 32, 64)
+before = net(x)
+before.output.sum().backward()
+gradient = net.layers[0].weight_hh.grad.clone()
+assert deeprnn.kernels.info().threads == 2
+child = os.fork()
+if child == 0:
+    assert deeprnn.kernels.info().threads == 1
+    with deeprnn.kernels.force("native"):
+        hidden = net.layers[0](x).hidden
+    assert torch.equal(hidden, before.hidden[0])
+    (other,) = torch.autograd.grad(hidden.sum(), net.layers[0].weight_hh)
+    assert torch.isfinite(other).all()
+    os._exit(0)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+assert deeprnn.kernels.info().threads == 2
+print("done")
+"""
+    done = run_python(program, OMP_NUM_THREADS="2")
+    assert done.stdout == "done\n", done.stderr
+
+
+def test_a_package_without_kernels_works_and_says_so_once() -> None:
+    program = """
+import sys
+sys.modules["deeprnn.kernels._native"] = None
+import torch, deeprnn
+net = deeprnn.DeepRNN(3, [deeprnn.GRU(4), deeprnn.Elman(5, "gelu")], 2)
+net(torch.randn(5, 2, 3)).output.sum().backward()
+net(torch.randn(5, 2, 3))
+assert not deeprnn.kernels.info().built
+assert "without its compiled kernels" in net.summary()
+"""
+    done = run_python(program)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("installed without its compiled CPU kernels") == 1
+
+
+def test_cells_come_when_asked_for() -> None:
+    net, before = DeepRNN(3, [LSTM(4), GRU(5)]), CALLS["forward"]
+    result = net(torch.randn(6, 2, 3), cells=True)
+    assert CALLS["forward"] == before + 2
+    assert result.cells is not None
+    assert result.cells[0] is not None
+    assert result.cells[0].shape == (6, 2, 4)
+    assert result.cells[1] is None
+    assert deeprnn.__version__

@@ -1,0 +1,90 @@
+"""Vocabularies: there and back, what they lack, and damaged files."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deeprnn.text import BOUNDARY, Bytes, Characters, Document, TextError, load_vocabulary
+
+
+@given(st.text())
+def test_characters_come_back_as_they_were(text: str) -> None:
+    vocabulary = Characters(sorted(set(text)))
+    symbols = vocabulary.encode(text)
+    assert vocabulary.decode(symbols) == text
+    assert vocabulary.unknown not in symbols
+    assert BOUNDARY not in symbols
+    assert vocabulary.count_characters(symbols) == len(symbols) == len(text)
+
+
+@given(st.text(alphabet=st.characters(exclude_categories=["Cs"])))
+def test_bytes_come_back_as_they_were(text: str) -> None:
+    vocabulary = Bytes()
+    symbols = vocabulary.encode(text)
+    assert vocabulary.decode(symbols) == text
+    assert len(symbols) == len(text.encode())
+    assert vocabulary.count_characters(symbols) == len(text)
+    assert all(0 < symbol < len(vocabulary) for symbol in symbols)
+
+
+def test_an_unseen_character_is_the_unknown_symbol() -> None:
+    vocabulary = Characters("abc")
+    assert vocabulary.encode("aXc").tolist() == [2, vocabulary.unknown, 4]
+    assert len(vocabulary) == 5
+
+
+def test_characters_rarer_than_one_in_a_million_are_left_out() -> None:
+    common = "a" * 1_500_000
+    assert Characters.of([Document("d", (common + "é").encode())]).characters == "a"
+    assert Characters.of([Document("d", (common + "éé").encode())]).characters == "aé"
+
+
+def test_all_characters_of_a_short_text_are_in() -> None:
+    assert Characters.of([Document("a", b"once"), Document("b", "né".encode())]).characters == "cenoé"
+
+
+def test_bytes_read_what_is_no_text() -> None:
+    assert Bytes().read(Document("d", b"\xff\x00")).tolist() == [256, 1]
+
+
+def test_a_document_that_is_not_utf8_is_named() -> None:
+    with pytest.raises(TextError, match=r"(?s)/tmp/old\.txt is not UTF-8 text: byte 3 is 0xe9.*iconv.*bytes"):
+        Characters("abc").read(Document("old.txt", b"caf\xe9", "/tmp/old.txt"))
+
+
+@pytest.mark.parametrize("vocabulary", [Characters('ab\n"é\U0001f600'), Bytes()], ids=["characters", "bytes"])
+def test_a_saved_vocabulary_is_the_same(vocabulary, tmp_path) -> None:
+    vocabulary.save(tmp_path / "vocabulary.json")
+    loaded = load_vocabulary(tmp_path / "vocabulary.json")
+    assert type(loaded) is type(vocabulary)
+    assert len(loaded) == len(vocabulary)
+    text = 'ab\n"é\U0001f600'
+    np.testing.assert_array_equal(loaded.encode(text), vocabulary.encode(text))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "{",
+        "[]",
+        json.dumps({"format": "another", "kind": "characters", "characters": "ab"}),
+        json.dumps({"format": "deeprnn vocabulary 1", "kind": "words"}),
+        json.dumps({"format": "deeprnn vocabulary 1", "kind": "characters", "characters": ["a"]}),
+        json.dumps({"format": "deeprnn vocabulary 1", "kind": "characters", "characters": "aa"}),
+    ],
+    ids=["empty", "cut", "list", "format", "kind", "no-text", "twice"],
+)
+def test_a_damaged_vocabulary_is_named(content: str, tmp_path) -> None:
+    path = tmp_path / "vocabulary.json"
+    path.write_text(content)
+    with pytest.raises(ValueError, match=r"vocabulary\.json"):
+        load_vocabulary(path)
+
+
+def test_a_missing_vocabulary_is_named(tmp_path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"vocabulary\.json does not exist"):
+        load_vocabulary(tmp_path / "vocabulary.json")

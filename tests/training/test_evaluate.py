@@ -1,0 +1,77 @@
+"""Evaluation against the plainest computation of the same: one document at a time, in one pass."""
+
+import math
+import sys
+
+import pytest
+import torch
+from small import corpus, net, vocabulary
+
+from deeprnn import GRU, DeepRNN
+from deeprnn.text import BOUNDARY, Bytes, Document, TextError, Vocabulary
+from deeprnn.training import evaluate, evaluation_seconds
+
+
+def plain_nats(network: DeepRNN, document: Document, symbols: Vocabulary) -> float:
+    """-ln p of a document, all of it in one call."""
+    read = symbols.read(document).tolist()
+    inputs = torch.tensor([BOUNDARY, *read[:-1]])
+    with torch.no_grad():
+        logits = network.eval()(inputs).output.double()
+    return -float(torch.log_softmax(logits, dim=-1)[torch.arange(len(read)), read].sum())
+
+
+@pytest.mark.parametrize("chunk", [1, 3, 7, 64, 32_768])
+@pytest.mark.parametrize("rows", [1, 2, 512])
+def test_equals_one_pass_over_each_document(chunk: int, rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = sys.modules["deeprnn.training.evaluate"]
+    monkeypatch.setattr(module, "_CHUNK", chunk)
+    monkeypatch.setattr(module, "_ROWS", rows)
+    network, symbols, documents = net().double(), vocabulary(), corpus().held_out
+    evaluation = evaluate(network, documents, symbols)
+    nats = sum(plain_nats(network, document, symbols) for document in documents)
+    assert evaluation.characters == 9 + 16 + 1 + 40
+    # The output is compared in float32, as a trained network's.
+    assert evaluation.nats_per_character * evaluation.characters == pytest.approx(nats, rel=1e-6)
+    assert evaluation.bits_per_character == pytest.approx(evaluation.nats_per_character / math.log(2), rel=1e-12)
+    assert evaluation.unknown_share == 42 / 66  # é, ? and 40 x
+    assert evaluation.documents == 4
+
+
+def test_the_network_is_read_without_noise_and_left_in_its_mode() -> None:
+    network = net().train()
+    first, second = (evaluate(network, corpus().held_out, vocabulary()).nats_per_character for _ in range(2))
+    assert first == second
+    assert network.training
+
+
+def test_of_bytes_a_character_is_counted_once() -> None:
+    torch.manual_seed(0)
+    network = DeepRNN(257, [GRU(5)], 257)
+    document = Document("d", "naïve €".encode())
+    evaluation = evaluate(network, [document], Bytes())
+    assert evaluation.characters == 7
+    assert evaluation.nats_per_character * 7 == pytest.approx(plain_nats(network, document, Bytes()), rel=1e-5)
+    assert evaluation.unknown_share == 0
+
+
+def test_empty_documents_count_for_nothing_and_nothing_at_all_is_an_error() -> None:
+    network, symbols = net(), vocabulary()
+    some = evaluate(network, [Document("a", b"to be"), Document("b", b"")], symbols)
+    assert some.documents == 1
+    with pytest.raises(TextError, match="no text to evaluate on"):
+        evaluate(network, [Document("b", b"")], symbols)
+
+
+def test_progress_ends_at_the_whole() -> None:
+    told: list[tuple[int, int]] = []
+    evaluate(net(), corpus().held_out, vocabulary(), progress=lambda done, total: told.append((done, total)))
+    assert told[-1] == (66, 66)
+
+
+def test_a_longer_text_is_estimated_to_take_longer() -> None:
+    network, symbols = net().eval(), vocabulary()
+    assert evaluation_seconds(network, [], symbols) == 0
+    short = evaluation_seconds(network, [Document("a", b"to be" * 10)], symbols)
+    long = evaluation_seconds(network, [Document("a", b"to be" * 10_000)], symbols)
+    assert 0 < short < long / 50
