@@ -139,11 +139,9 @@ def probe_layers(
             add(("trained", layer, "both"), Beside(last, states), material.labels, split)
             if seed == 0:
                 add(("untrained", layer, "both"), Beside(last, bare), material.labels, split)
-                for control, labels in (
-                    ("shuffled", material.labels.shuffled(seed)),
-                    ("hashed", material.labels.hashed(window[:, :_TYPE], seed)),
-                ):
-                    add((control, layer, "states"), states, labels, split, penalties=_ONE_PENALTY)
+                shuffled, hashed = material.labels.shuffled(seed), material.labels.hashed(window[:, :_TYPE], seed)
+                add(("shuffled", layer, "states"), states, shuffled, split, penalties=_ONE_PENALTY)
+                add(("hashed", layer, "states"), states, hashed, split, penalties=_ONE_PENALTY)
                 knowledge.codes[layer] = code_length(states, material.labels, material.groups, penalties, seed)[0]
         for index, other in enumerate(against):
             add(("against", index + 1, "states"), standardise(other, split.fit), material.labels, split)
@@ -168,7 +166,13 @@ def write_rows(knowledge: Knowledge, results: Results) -> None:
         results.add(0, name, "bits", entropy, control="marginal")
         for layer in range(1, knowledge.layers + 1):
             for control in ("trained", "untrained"):
-                results.add(layer, name, f"bits over window {HEADLINE}", _added(knowledge, control, layer, label), control=control)
+                results.add(
+                    layer,
+                    name,
+                    f"bits over window {HEADLINE}",
+                    _added(knowledge, control, layer, label),
+                    control=control,
+                )
             results.add(layer, name, "code length", float(knowledge.codes[layer][label]), seed=0)
             real = knowledge.scores["trained", layer, "states"][0][label]
             hashed = knowledge.scores["hashed", layer, "states"][0][label]

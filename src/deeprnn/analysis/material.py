@@ -13,7 +13,6 @@ from deeprnn.analysis.examples import Labels
 from deeprnn.analysis.labels import Kind
 from deeprnn.analysis.scores import Ints
 from deeprnn.deep import DeepRNN
-from deeprnn.state import DeepState
 from deeprnn.text import BOUNDARY, Document, TextError, Vocabulary
 
 LONGEST_WINDOW = 24
@@ -127,7 +126,9 @@ def gather(
     chosen = sorted(random.permutation(len(pieces))[:files].tolist())
     pieces = [_cut(pieces[index], 0, per_file) for index in chosen]
     x, following, lengths = _side_by_side(pieces)
-    place = np.concatenate([np.stack([np.arange(len(p.symbols)), np.full(len(p.symbols), b)]) for b, p in _count(pieces)], 1)
+    columns = [np.full(len(piece.symbols), column) for column, piece in enumerate(pieces)]
+    steps = [np.arange(len(column)) for column in columns]
+    place = np.stack([np.concatenate(steps), np.concatenate(columns)])
     kept = np.sort(random.permutation(place.shape[1])[:characters])
     step, groups = place[:, kept]
     labels, unused = _label_matrix(pieces, step, groups, kind)
@@ -194,8 +195,8 @@ def _pieces(texts: Sequence[Text], notices: list[str]) -> list[Text]:
         for start in range(0, len(text.symbols) - _SHORTEST + 1, size)
     ]
     notices.append(
-        f"{len(long_enough)} held-out files were cut into {len(pieces)} pieces of {size:,} characters; pieces of one file are "
-        f"no independent texts, so intervals come out too narrow"
+        f"{len(long_enough)} held-out files were cut into {len(pieces)} pieces of {size:,} characters; pieces of one "
+        f"file are no independent texts, so intervals come out too narrow"
     )
     return pieces
 
@@ -203,10 +204,6 @@ def _pieces(texts: Sequence[Text], notices: list[str]) -> list[Text]:
 def _cut(text: Text, start: int, stop: int) -> Text:
     part = slice(start, stop)
     return Text(text.name, text.symbols[part], {name: values[part] for name, values in text.labels.items()})
-
-
-def _count(pieces: Sequence[Text]) -> list[tuple[int, Text]]:
-    return list(enumerate(pieces))
 
 
 def _side_by_side(pieces: Sequence[Text]) -> tuple[Tensor, Tensor, Tensor]:

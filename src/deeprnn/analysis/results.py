@@ -50,7 +50,8 @@ class ProbeRow:
     """A label's accuracies, as the printed table and `analysis.json` have them.
 
     Attributes:
-        label: its name. need: its context need, 0 to 1 (see `context_need`). chance: the share of its most frequent class.
+        label: its name. need: its context need, 0 to 1 (see `context_need`).
+        chance: the share of its most frequent class.
         window: accuracy from the last characters alone.
         untrained, layers: accuracy at each layer of the net untrained, and of the net.
         bits: what each layer adds over the window, in bits. centre: its centre of gravity, layers counted from 1.

@@ -1,7 +1,7 @@
 """All that `deeprnn analyze` measures on a run, in order."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -92,7 +92,7 @@ def analyze(
         ValueError: the two runs don't fit together.
     """
     began = time.perf_counter()
-    tell: Progress = progress or (lambda *_: None)
+    tell = progress or _say_nothing
     run = Run(Path(path))
     plan = run.read_plan()
     net, vocabulary = run.load_net().eval(), run.load_vocabulary()
@@ -107,9 +107,7 @@ def analyze(
 
     symbols = len(vocabulary)
     results = Results()
-    knowledge = probe_layers(
-        material, symbols, states, bare, seeds=effort.seeds, progress=tell, against=theirs
-    )
+    knowledge = probe_layers(material, symbols, states, bare, seeds=effort.seeds, progress=tell, against=theirs)
     write_rows(knowledge, results)
     results.probes = probe_rows(knowledge)
     results.verdict = judge(
@@ -132,6 +130,10 @@ def analyze(
     results.facts["seconds"] = round(time.perf_counter() - began, 1)
     results.write(run.path)
     return results
+
+
+def _say_nothing(_what: str, _done: int, _total: int) -> None:
+    pass
 
 
 def _read(nets: Sequence[DeepRNN], material: Material, tell: Progress) -> list[tuple[Tensor, ...]]:
@@ -194,7 +196,9 @@ def _decays(of_rows: Floats) -> dict[str, Interval]:
     found = decay(of_rows.mean(1))
     drawn = [decay(of_rows @ row / row.sum()) for row in weights]
     figures = {"ripple half": "half", "ripple 1 %": "one_percent", "ripple tail": "tail"}
-    return {name: _spread(getattr(found, part), [getattr(one, part) for one in drawn]) for name, part in figures.items()}
+    return {
+        name: _spread(getattr(found, part), [getattr(one, part) for one in drawn]) for name, part in figures.items()
+    }
 
 
 def _spread(value: float, drawn: list[float]) -> Interval:
@@ -282,14 +286,18 @@ def _add_time_scales(results: Results, material: Material, net: DeepRNN) -> None
     """Autocorrelation times and gate saturation, unit by unit; the "label" is the unit's number."""
     steps = min(2_000, len(material.x))
     names = ["layers.*.hidden"]
-    names += [f"layers.{l}.gate.{g}" for l, cell in enumerate(net.cells) for g in _GATES.get(type(cell).__name__, ())]
+    names += [
+        f"layers.{layer}.gate.{gate}"
+        for layer, cell in enumerate(net.cells)
+        for gate in _GATES.get(type(cell).__name__, ())
+    ]
     x, lengths = material.x[:steps, :16], material.lengths[:16].clamp(max=steps)
     recording = record(net, x, names)
     valid = torch.arange(steps) < lengths[:, None]
-    for l in range(len(net.cells)):
-        times = autocorrelation_time(recording[f"layers.{l}.hidden"].transpose(0, 1), lengths)
+    for index in range(len(net.cells)):
+        times = autocorrelation_time(recording[f"layers.{index}.hidden"].transpose(0, 1), lengths)
         for unit, value in enumerate(times.tolist()):
-            results.add(l + 1, f"unit {unit}", "autocorrelation time", value)
+            results.add(index + 1, f"unit {unit}", "autocorrelation time", value)
     for name in names[1:]:
         _, layer, _, gate = name.split(".")
         opened, shut = saturation(recording[name][valid])
@@ -314,9 +322,7 @@ def _facts(run: Run, net: DeepRNN, material: Material, effort: Effort) -> dict[s
     }
 
 
-def _compare(
-    results: Results, material: Material, other: DeepRNN, name: str, knowledge: Knowledge
-) -> dict[str, Any]:
+def _compare(results: Results, material: Material, other: DeepRNN, name: str, knowledge: Knowledge) -> dict[str, Any]:
     """The net that the run is compared with: its size, and its bits on the same characters."""
     x = material.x[: results.facts["effort"]["ablated"]]
     cost = surprise(other, x, material.following[: len(x)])

@@ -1,5 +1,6 @@
 """`deeprnn analyze`: what each layer of a run knows."""
 
+from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Annotated, TypeAlias
@@ -37,12 +38,9 @@ def analyze(
     window of the last characters. The figures go into the run: analysis.parquet and analysis.json.
     """
     with told_plainly():
-        try:
-            import polars as _polars  # noqa: F401
-            import xarray as _xarray  # noqa: F401
-        except ModuleNotFoundError as missing:
-            complain(f"deeprnn analyze needs {missing.name}:  pip install 'deeprnn[analysis]'")
-            raise typer.Exit(1) from None
+        if find_spec("polars") is None:
+            complain("deeprnn analyze writes its table with polars:  pip install 'deeprnn[analysis]'")
+            raise typer.Exit(1)
         from deeprnn.analysis.study import FULL, QUICK
         from deeprnn.analysis.study import analyze as measure
         from deeprnn.cli.figures import stderr, stdout
