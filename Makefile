@@ -9,7 +9,7 @@ ALL_READY := $(VENV)/.all-ready
 KERNELS := CMakeLists.txt $(wildcard csrc/*.cpp csrc/*.h)
 INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt --build-constraint constraints.txt
 
-.PHONY: help demo test bench check docs format clean
+.PHONY: help demo test bench check sanitize dist docs format clean
 
 help:  ## what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -42,6 +42,17 @@ check: $(ALL_READY)  ## format, lint, types, import directions
 	$(BIN)/ruff check .
 	$(BIN)/basedpyright
 	$(BIN)/lint-imports
+	$(BIN)/clang-format --dry-run -Werror csrc/*.h csrc/*.cpp csrc/tests/*.cpp
+	$(BIN)/cmake -S . -B build/strict -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN))/ninja \
+		-DPython_EXECUTABLE=$(abspath $(BIN))/python -DDEEPRNN_STRICT=ON >/dev/null
+	$(BIN)/cmake --build build/strict
+
+sanitize: $(ALL_READY)  ## the kernels under AddressSanitizer, UBSan and ThreadSanitizer: some ten minutes
+	PYTHON=$(abspath $(BIN))/python tests/kernels/sanitize.sh
+
+dist: $(ALL_READY)  ## a wheel and an sdist, into dist/; the wheel is tried in an environment of its own
+	$(BIN)/python -m build --no-isolation --outdir dist .
+	tests/kernels/try_wheel.sh $(abspath $(BIN))/python
 
 format: $(ALL_READY)  ## let the formatter have its way
 	$(BIN)/ruff format .

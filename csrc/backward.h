@@ -70,8 +70,8 @@ struct Backward {
       share.x_copy = nullptr;
       if (shares != nullptr) shares[s] = share;
     }
-    weights = WeightGradient(shape, inputs, gradients, sequence, columns.columns, chunk_steps * B, split.shares(),
-                             carver);
+    weights =
+        WeightGradient(shape, inputs, gradients, sequence, columns.columns, chunk_steps * B, split.shares(), carver);
     scratch_floats = carver.used();
   }
 
@@ -234,9 +234,27 @@ struct Backward {
       if (skip(share, i, at, b)) continue;
       for (int64_t g = share.groups.begin; g < share.groups.end; ++g) {
         const int64_t units = sizes.units(g);
+        if (i > 0) fetch(i - 1, at, b, g * kPanel);
+        if (units == kPanel) {  // the common case, with a constant count of lanes
+          f(g, b, 0, g * kPanel, kLanes);
+          f(g, b, kLanes, g * kPanel + kLanes, kLanes);
+          continue;
+        }
         for (int64_t j = 0; j < units; j += kLanes) f(g, b, j, g * kPanel + j, units - j);
       }
     }
+  }
+
+  // Asks for the lines that the next step will read and write.
+  DEEPRNN_INLINE void fetch(int64_t i, int64_t at, int64_t b, int64_t u) const {
+    if (gradients.hidden != nullptr) {
+      __builtin_prefetch(gradients.hidden + (sequence.time(i) * sizes.B + b) * sizes.H + u);
+    }
+    if (sequence.saved.values == 0) __builtin_prefetch(sequence.hidden(i, b) + u);
+    for (int64_t k = 0; k < sequence.saved.values; ++k) __builtin_prefetch(sequence.gates(i, b) + k * sizes.H + u);
+    if (sequence.saved.c != nullptr && i > 0) __builtin_prefetch(sequence.c(i - 1, b) + u);
+    if (at == 0) return;
+    for (int64_t k = 0; k < columns.columns; ++k) __builtin_prefetch(gradient_row(at - 1, b) + k * sizes.H + u, 1);
   }
 
   void pointwise(const BackwardShare& share, int64_t i, int64_t at) {
@@ -253,8 +271,7 @@ struct Backward {
   void elman(const BackwardShare& share, int64_t i, int64_t at) {
     const bool kept = sequence.saved.values > 0;
     each_valid(share, i, at, [&](int64_t g, int64_t b, int64_t j, int64_t u, int64_t n) {
-      const Parts to =
-          zone_parts(sequence.inputs.keep_h, i, b, u, n, output_gradient(i, g, b, j, u, n));
+      const Parts to = zone_parts(sequence.inputs.keep_h, i, b, u, n, output_gradient(i, g, b, j, u, n));
       const float* from = kept ? sequence.gates(i, b) : sequence.hidden(i, b);
       store(gradient_row(at, b) + u, to.after * derivative<phi>(load(from + u, n)), n);
       store(state_at(state_h, g, b) + j, to.before);
@@ -429,8 +446,8 @@ struct Backward {
   bool resets_before;
   WeightGradient weights;
   int64_t chunk_steps = 0, width = 0, row_floats = 0, hh_K = 0, x_groups = 0;
-  float* chunk = nullptr;    // [step][row][row_floats] gradients of the steps' products
-  float* reset_h = nullptr;  // [step][row][H] r * h, where W_hn multiplied that
+  float* chunk = nullptr;                             // [step][row][row_floats] gradients of the steps' products
+  float* reset_h = nullptr;                           // [step][row][H] r * h, where W_hn multiplied that
   float *hh = nullptr, *hn = nullptr, *xh = nullptr;  // [group][K][kPanel]
   float *state_h = nullptr, *state_c = nullptr;       // [group][row][kPanel]
   BackwardShare* shares = nullptr;

@@ -28,12 +28,35 @@ using deeprnn::Strided;
 namespace order {
 enum Size { cell, reset_after, phi, T, B, I, H, indices, masked, zoneout, training, sizes };
 enum Input {
-  x, weight_xh, weight_hh, bias, bias_hn, h0, c0, initial_h, initial_c, lengths, restarts, mask, keep_h, keep_c, inputs
+  x,
+  weight_xh,
+  weight_hh,
+  bias,
+  bias_hn,
+  h0,
+  c0,
+  initial_h,
+  initial_c,
+  lengths,
+  restarts,
+  mask,
+  keep_h,
+  keep_c,
+  inputs
 };
 enum Output { hidden, last_h, last_c, cells, saved, outputs };
 enum Given { of_hidden, of_last_h, of_last_c, of_cells, givens };
 enum Wanted {
-  for_x, for_weight_xh, for_weight_hh, for_bias, for_bias_hn, for_h0, for_c0, for_initial_h, for_initial_c, wanteds
+  for_x,
+  for_weight_xh,
+  for_weight_hh,
+  for_bias,
+  for_bias_hn,
+  for_h0,
+  for_c0,
+  for_initial_h,
+  for_initial_c,
+  wanteds
 };
 }  // namespace order
 
@@ -157,8 +180,8 @@ void check_values(const Shape& shape, const Inputs& inputs) {
   if (inputs.lengths != nullptr) {
     for (int64_t b = 0; b < shape.B; ++b) {
       if (inputs.lengths[b] < 0 || inputs.lengths[b] > shape.T) {
-        throw nb::value_error(("lengths holds " + std::to_string(inputs.lengths[b]) + ", but x has T=" +
-                               std::to_string(shape.T) + " steps")
+        throw nb::value_error(("lengths holds " + std::to_string(inputs.lengths[b]) +
+                               ", but x has T=" + std::to_string(shape.T) + " steps")
                                   .c_str());
       }
     }
@@ -237,8 +260,8 @@ NB_MODULE(_native, module) {
     deeprnn::map(static_cast<Isa>(isa), static_cast<deeprnn::Phi>(phi), at<const float>(in), at<float>(out), n);
   });
   module.def("map_derivative", [](int32_t isa, int32_t phi, uint64_t kept, uint64_t out, int64_t n) {
-    deeprnn::map_derivative(static_cast<Isa>(isa), static_cast<deeprnn::Phi>(phi), at<const float>(kept), at<float>(out),
-                            n);
+    deeprnn::map_derivative(static_cast<Isa>(isa), static_cast<deeprnn::Phi>(phi), at<const float>(kept),
+                            at<float>(out), n);
   });
   module.def("map_exp", [](int32_t isa, uint64_t in, uint64_t out, int64_t n) {
     deeprnn::map_exp(static_cast<Isa>(isa), at<const float>(in), at<float>(out), n);

@@ -12,7 +12,20 @@ namespace deeprnn {
 enum class CellKind : int32_t { elman, gru, lstm };
 
 enum class Phi : int32_t {
-  tanh, relu, sigmoid, identity, softplus, softsign, elu, leaky_relu, hardtanh, hardsigmoid, selu, gelu, silu, sin
+  tanh,
+  relu,
+  sigmoid,
+  identity,
+  softplus,
+  softsign,
+  elu,
+  leaky_relu,
+  hardtanh,
+  hardsigmoid,
+  selu,
+  gelu,
+  silu,
+  sin
 };
 
 enum class Isa : int32_t { baseline, avx2, avx512 };
@@ -31,10 +44,10 @@ struct Shape {
   bool reset_after;  // GRU only
   Phi phi;           // Elman's phi; tanh for GRU and LSTM
   int64_t T, B, I, H;
-  bool indices;    // x holds int64 indices below I instead of floats
-  bool masked;     // a recurrent mask is given
+  bool indices;  // x holds int64 indices below I instead of floats
+  bool masked;   // a recurrent mask is given
   bool zoneout;
-  bool training;   // keep what the backward pass needs
+  bool training;  // keep what the backward pass needs
   int32_t threads;
 };
 
@@ -45,27 +58,27 @@ struct Strided {
 };
 
 struct Inputs {
-  Strided x;               // unused with indices
-  const int64_t* indices;  // (T, B) contiguous; nullptr without
-  const float* weight_xh;  // (G*H, I) contiguous
-  const float* weight_hh;  // (G*H, H) contiguous
-  const float* bias;       // (G*H,) or nullptr
-  const float* bias_hn;    // (H,) or nullptr
-  Strided h0, c0;          // (B, H), t unused; c0 for LSTM only
+  Strided x;                     // unused with indices
+  const int64_t* indices;        // (T, B) contiguous; nullptr without
+  const float* weight_xh;        // (G*H, I) contiguous
+  const float* weight_hh;        // (G*H, H) contiguous
+  const float* bias;             // (G*H,) or nullptr
+  const float* bias_hn;          // (H,) or nullptr
+  Strided h0, c0;                // (B, H), t unused; c0 for LSTM only
   Strided initial_h, initial_c;  // (B, H), where a restart goes back to; data may be nullptr without restarts
-  const int64_t* lengths;    // (B,) or nullptr
-  const uint8_t* restarts;   // (T, B) contiguous, in this direction's order of meaning; nullptr for none
-  Strided mask;              // (B, H), t unused; data nullptr for none
-  Strided keep_h, keep_c;    // (T, B, H) zoneout; data nullptr for none
-  bool reverse;              // steps run from T-1 to 0
+  const int64_t* lengths;        // (B,) or nullptr
+  const uint8_t* restarts;       // (T, B) contiguous, in this direction's order of meaning; nullptr for none
+  Strided mask;                  // (B, H), t unused; data nullptr for none
+  Strided keep_h, keep_c;        // (T, B, H) zoneout; data nullptr for none
+  bool reverse;                  // steps run from T-1 to 0
 };
 
 struct Outputs {
-  float* hidden;   // (T, B, H) contiguous, zero beyond a row's length
-  float* cells;    // (T, B, H) c_t likewise, or nullptr where not asked for
-  float* last_h;   // (B, H)
-  float* last_c;   // (B, H), LSTM only
-  float* saved;    // saved_floats(shape) floats for the backward pass, or nullptr in inference
+  float* hidden;  // (T, B, H) contiguous, zero beyond a row's length
+  float* cells;   // (T, B, H) c_t likewise, or nullptr where not asked for
+  float* last_h;  // (B, H)
+  float* last_c;  // (B, H), LSTM only
+  float* saved;   // saved_floats(shape) floats for the backward pass, or nullptr in inference
 };
 
 struct Gradients {

@@ -180,18 +180,30 @@ struct Forward {
 
   // Calls f(row, b, j, u, n, part) for every vector of a group: lanes j .. of the panel are units u .. u + n - 1.
   template <typename F>
-  DEEPRNN_INLINE void each(const ForwardShare& share, int64_t group, int64_t step, int64_t i,
-                                                  F&& f) {
+  DEEPRNN_INLINE void each(const ForwardShare& share, int64_t group, int64_t step, int64_t i, F&& f) {
     float* at = part(share, group, step);
     const int64_t units = sizes.units(group);
     for (int64_t r = 0; r < share.rows.size(); ++r, at += slots * kPanel) {
       const int64_t b = share.rows.begin + r;
+      if (i + 1 < sizes.T) fetch(i + 1, b, group * kPanel);
       if (!share.valid[r]) {
         clear(i, b, group * kPanel, units);
         continue;
       }
+      if (units == kPanel) {  // the common case, with a constant count of lanes
+        f(r, b, group * kPanel, kLanes, at);
+        f(r, b, group * kPanel + kLanes, kLanes, at + kLanes);
+        continue;
+      }
       for (int64_t j = 0; j < units; j += kLanes) f(r, b, group * kPanel + j, units - j, at + j);
     }
+  }
+
+  // Asks for the lines that the next step will write: a store that misses the caches holds up all that follow.
+  DEEPRNN_INLINE void fetch(int64_t i, int64_t b, int64_t u) const {
+    __builtin_prefetch(sequence.hidden(i, b) + u, 1);
+    for (int64_t k = 0; k < sequence.saved.values; ++k) __builtin_prefetch(sequence.gates(i, b) + k * sizes.H + u, 1);
+    if (sequence.saved.c != nullptr) __builtin_prefetch(sequence.c(i, b) + u, 1);
   }
 
   void clear(int64_t i, int64_t b, int64_t u, int64_t units) {
@@ -203,7 +215,8 @@ struct Forward {
   }
 
   // h = after, or its mixture with the state before where zoneout is on.
-  DEEPRNN_INLINE void keep_h(const ForwardShare& share, int64_t i, int64_t r, int64_t b, int64_t u, int64_t n, V after) {
+  DEEPRNN_INLINE void keep_h(const ForwardShare& share, int64_t i, int64_t r, int64_t b, int64_t u, int64_t n,
+                             V after) {
     if (shape.zoneout && sequence.inputs.keep_h.data != nullptr) {
       after = zone_out(sequence.inputs.keep_h, sequence.time(i), b, u, n, load(share.before_h[r] + u, n), after);
     }

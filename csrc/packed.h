@@ -1,4 +1,5 @@
-// The weights as the kernels read them: panels of kPanel units, each K rows of kPanel floats, zero beyond the last unit.
+// The weights as the kernels read them: panels of kPanel units, each K rows of kPanel floats, zero beyond the last
+// unit.
 #pragma once
 
 #include "deeprnn.h"
@@ -73,9 +74,7 @@ struct Packed {
   float* bias;     // [group][slot][kPanel]
   float* bias_hn;  // [group][kPanel]
 
-  const float* hh_panel(int64_t group, int64_t gate) const {
-    return hh + (group * sizes.G + gate) * sizes.H * kPanel;
-  }
+  const float* hh_panel(int64_t group, int64_t gate) const { return hh + (group * sizes.G + gate) * sizes.H * kPanel; }
 };
 
 // The gate that lies in a slot of the input's part.

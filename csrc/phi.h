@@ -33,8 +33,8 @@ DEEPRNN_INLINE V apply(V a) {
   if constexpr (phi == Phi::selu) {
     return kSeluScale * select(a > 0.0f, a, kSeluAlpha * expm1(at_most(a, 0.0f)));
   }
-  if constexpr (phi == Phi::gelu) return select(a < -15.0f, V{} * 0.0f, a * normal_cdf(a));
-  if constexpr (phi == Phi::silu) return select(a < -120.0f, V{} * 0.0f, a * sigmoid(a));
+  if constexpr (phi == Phi::gelu) return select(a < -15.0f, V{}, a * normal_cdf(a));
+  if constexpr (phi == Phi::silu) return silu(a);
   if constexpr (phi == Phi::sin) return sin_shifted(a, 0);
 }
 
@@ -74,20 +74,34 @@ DEEPRNN_INLINE V derivative(V kept) {
 template <typename F>
 DEEPRNN_INLINE void with_phi(Phi phi, F&& f) {
   switch (phi) {
-    case Phi::tanh: return f.template operator()<Phi::tanh>();
-    case Phi::relu: return f.template operator()<Phi::relu>();
-    case Phi::sigmoid: return f.template operator()<Phi::sigmoid>();
-    case Phi::identity: return f.template operator()<Phi::identity>();
-    case Phi::softplus: return f.template operator()<Phi::softplus>();
-    case Phi::softsign: return f.template operator()<Phi::softsign>();
-    case Phi::elu: return f.template operator()<Phi::elu>();
-    case Phi::leaky_relu: return f.template operator()<Phi::leaky_relu>();
-    case Phi::hardtanh: return f.template operator()<Phi::hardtanh>();
-    case Phi::hardsigmoid: return f.template operator()<Phi::hardsigmoid>();
-    case Phi::selu: return f.template operator()<Phi::selu>();
-    case Phi::gelu: return f.template operator()<Phi::gelu>();
-    case Phi::silu: return f.template operator()<Phi::silu>();
-    case Phi::sin: return f.template operator()<Phi::sin>();
+    case Phi::tanh:
+      return f.template operator()<Phi::tanh>();
+    case Phi::relu:
+      return f.template operator()<Phi::relu>();
+    case Phi::sigmoid:
+      return f.template operator()<Phi::sigmoid>();
+    case Phi::identity:
+      return f.template operator()<Phi::identity>();
+    case Phi::softplus:
+      return f.template operator()<Phi::softplus>();
+    case Phi::softsign:
+      return f.template operator()<Phi::softsign>();
+    case Phi::elu:
+      return f.template operator()<Phi::elu>();
+    case Phi::leaky_relu:
+      return f.template operator()<Phi::leaky_relu>();
+    case Phi::hardtanh:
+      return f.template operator()<Phi::hardtanh>();
+    case Phi::hardsigmoid:
+      return f.template operator()<Phi::hardsigmoid>();
+    case Phi::selu:
+      return f.template operator()<Phi::selu>();
+    case Phi::gelu:
+      return f.template operator()<Phi::gelu>();
+    case Phi::silu:
+      return f.template operator()<Phi::silu>();
+    case Phi::sin:
+      return f.template operator()<Phi::sin>();
   }
 }
 

@@ -77,9 +77,7 @@ struct Sequence {
   }
 
   float* hidden(int64_t i, int64_t b) const { return outputs.hidden + (time(i) * sizes.B + b) * sizes.H; }
-  float* gates(int64_t i, int64_t b) const {
-    return saved.gates + (time(i) * sizes.B + b) * saved.values * sizes.H;
-  }
+  float* gates(int64_t i, int64_t b) const { return saved.gates + (time(i) * sizes.B + b) * saved.values * sizes.H; }
   // c after step i: kept for every step in training, else one row that is overwritten at each step.
   float* c(int64_t i, int64_t b) const {
     return saved.c != nullptr ? saved.c + (time(i) * sizes.B + b) * sizes.H : room_c + b * sizes.H;

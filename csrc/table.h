@@ -15,7 +15,7 @@ struct Table {
   void (*map_derivative)(Phi, const float* kept, float* out, int64_t n);
   void (*map_exp)(const float* in, float* out, int64_t n);
   void (*map_log1p)(const float* in, float* out, int64_t n);
-  double (*multiply_adds)(int64_t rounds);                        // does them; returns their flops
+  double (*multiply_adds)(int64_t rounds);                          // does them; returns their flops
   float (*read_all)(const float* data, int64_t n, int64_t rounds);  // reads n floats `rounds` times
 };
 

@@ -40,8 +40,8 @@ constexpr int64_t kBlockDepth = 256;
 
 // M rows by P panels in registers.
 template <int M, int P>
-DEEPRNN_INLINE void tile(const float* const* rows, Depth depth, const float* panel, int64_t step,
-                                                Source init, Place out) {
+DEEPRNN_INLINE void tile(const float* const* rows, Depth depth, const float* panel, int64_t step, Source init,
+                         Place out) {
   V sum[M][2 * P];
   const float* a[M];
 #pragma GCC unroll 16

@@ -1,7 +1,11 @@
 // exp, expm1, tanh, sigmoid, log1p, softplus, the normal distribution function and sin of a vector.
 //
-// The polynomials are minimax fits made for this file. NaN gives NaN, infinities give their limits. Largest errors are
-// stated in units in the last place, measured over all 2^32 floats against a correctly rounded double result.
+// The polynomials are minimax fits made for this file. NaN gives NaN, infinities give their limits, subnormal results
+// are as good as others. Largest errors in units in the last place against the C library in double, measured with
+// fused multiply-adds (AVX2) and without (baseline) over every 251st and 1021st of the 2^32 floats:
+//   exp 1.03, 0.97; log1p 0.80, 0.77; tanh 2.5, 2.5; sigmoid 2.3, 2.1; softplus 2.7, 2.5; elu 0.9, 1.1; sin 5.8, 2.9;
+//   silu 2.2, below 2^-126 within 12 of the smallest float; x normal_cdf(x) 13.4, 63 (at -13 and -12, where it is 1e-37
+//   and 1e-31).
 #pragma once
 
 #include <math.h>
@@ -63,20 +67,28 @@ DEEPRNN_INLINE V tanh(V x) {
   const V scale = power_of_two(reduced.integer);
   const V p = expm1_reduced(reduced.r);
   const V t = fma(p, scale, scale - 1.0f);  // expm1(2 |x|)
-  // t / (t + 2) rounds three times; where it nears 1, and 1 - tanh(x)^2 is a small difference, 1 - 2 / (t + 2) is exact.
+  // t / (t + 2) rounds three times; where it nears 1, and 1 - tanh(x)^2 is a small difference, 1 - 2 / (t + 2) is
+  // exact.
   const auto near_one = t > 2.0f;
   const V quotient = select(near_one, broadcast(2.0f), t) / (t + 2.0f);
   const V y = select(near_one, 1.0f - quotient, quotient);
   return floats(bits(y) | (bits(x) & static_cast<int32_t>(0x80000000)));
 }
 
-DEEPRNN_INLINE V sigmoid(V x) {
-  // Everything is scaled by 2^-24, so that exp(-x) stays finite until the result is zero.
+// 2^-24 (1 + exp(-x)), so that it stays finite until the sigmoid of x is zero
+DEEPRNN_INLINE V sigmoid_divisor(V x) {
   const V clamped = at_least(at_most(x, 40.0f), -105.0f);
   const Reduced reduced = reduce(-clamped);
   const V scale = power_of_two(reduced.integer - 24);
-  const V e = fma(expm1_reduced(reduced.r), scale, scale);
-  return 0x1p-24f / (e + 0x1p-24f);
+  return fma(expm1_reduced(reduced.r), scale, scale) + 0x1p-24f;
+}
+
+DEEPRNN_INLINE V sigmoid(V x) { return 0x1p-24f / sigmoid_divisor(x); }
+
+// x sigmoid(x), in an order that no subnormal sigmoid comes in between
+DEEPRNN_INLINE V silu(V x) {
+  const V y = x / sigmoid_divisor(x) * 0x1p-24f;
+  return select(x > 40.0f, x, select(x < -106.0f, V{}, y));
 }
 
 DEEPRNN_INLINE V log1p(V x) {
@@ -178,7 +190,8 @@ DEEPRNN_INLINE V sin_shifted(V x, int quarters) {
   result = floats(bits(result) ^ ((quadrant & 2) << 30));
   for (int64_t j = 0; j < kLanes; ++j) {
     if (!(__builtin_fabsf(x[j]) < 8192.0f)) {  // the reduction above no longer holds
-      result[j] = static_cast<float>(quarters == 0 ? ::sin(static_cast<double>(x[j])) : ::cos(static_cast<double>(x[j])));
+      result[j] =
+          static_cast<float>(quarters == 0 ? ::sin(static_cast<double>(x[j])) : ::cos(static_cast<double>(x[j])));
     }
   }
   return result;

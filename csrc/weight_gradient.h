@@ -244,10 +244,10 @@ class WeightGradient {
   Sizes sizes_{Shape{}};
   int64_t columns_ = 0, shares_ = 1, chunk_rows_ = 0, tiles_ = 1, x_panels_ = 0;
   bool wants_hh_ = false, wants_xh_ = false, scatters_ = false;
-  float* left_ = nullptr;     // [column][tile][row][units of the tile]
-  float* h_ = nullptr;        // [group][row][kPanel] h before the step, masked
-  float* reset_h_ = nullptr;  // the same of r * h
-  float* x_ = nullptr;        // [panel][row][kPanel]
+  float* left_ = nullptr;      // [column][tile][row][units of the tile]
+  float* h_ = nullptr;         // [group][row][kPanel] h before the step, masked
+  float* reset_h_ = nullptr;   // the same of r * h
+  float* x_ = nullptr;         // [panel][row][kPanel]
   float* by_index_ = nullptr;  // [I][G * H]
   float* sums_ = nullptr;      // [column][H]
 };

@@ -13,7 +13,8 @@ _BEFORE = Path.cwd()
 def on_pre_build(config: Any) -> None:  # noqa: ARG001  # the name and the argument are mkdocs's
     """Before the pages are made."""
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    os.environ["COLUMNS"] = "100"
+    os.environ["COLUMNS"] = "92"
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # the networks are small, and threads would wait for each other
     os.chdir(_DIRECTORY.name)
 
 

@@ -24,6 +24,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from rich.console import Console
 from rich.progress import track
 from torch import Tensor
 
@@ -64,7 +65,7 @@ GRID = {
 
 def read_characters(path: Path) -> Tensor:
     """The text as numbers from 0 on, one a character, lowercased and with every run of non-letters one space."""
-    text = re.sub("[^A-Za-z]+", " ", path.read_text(encoding="utf-8")).lower()
+    text = re.sub("[^A-Za-z]+", " ", path.read_text(encoding="utf-8", errors="replace")).lower()
     needed = TRAINING + VALIDATION + STEPS
     if len(text) < needed:
         sys.exit(
@@ -95,8 +96,9 @@ def train(cell: str, settings: Settings, windows: Tensor, symbols: int, seed: in
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda s: min(1.0, (s + 1) / settings.warm_up) * 0.5 * (1 + math.cos(math.pi * s / total))
     )
-    order = torch.empty(0)
-    for step in track(range(total), description=f"{cell}, seed {seed}", transient=True):
+    order, name = torch.empty(0), f"{cell}, seed {seed}"
+    shown = Console(stderr=True, highlight=False)
+    for step in track(range(total), name, console=shown, transient=True, disable=not shown.is_terminal):
         if step % a_pass == 0:
             order = torch.randperm(len(windows))
         first = step % a_pass * settings.batch
@@ -109,6 +111,8 @@ def train(cell: str, settings: Settings, windows: Tensor, symbols: int, seed: in
         torch.nn.utils.clip_grad_norm_(net.parameters(), settings.clip)
         optimizer.step()
         schedule.step()
+        if not shown.is_terminal and (step + 1) % a_pass == 0:
+            shown.print(f"{name}: epoch {(step + 1) // a_pass} of {settings.epochs}, training loss {loss.item():.3f}")
     return net
 
 
@@ -135,6 +139,10 @@ def main() -> None:
     options = parser.parse_args()
     if not options.text.is_file():
         parser.error(f"--text {options.text}: there is no such file; give the text of The Time Machine.")
+    for name in ("seeds", "epochs", "threads"):
+        number = getattr(options, name)
+        if number is not None and number < 1:
+            parser.error(f"--{name} {number}: at least 1.")
     torch.set_num_threads(options.threads)
     characters = read_characters(options.text)
     windows, symbols = characters.unfold(0, STEPS + 1, 1), int(characters.max()) + 1

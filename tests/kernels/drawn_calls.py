@@ -40,7 +40,7 @@ class Call:
     wanted: tuple[str, ...] = ("weights", "x", "state", "initial")
 
     @property
-    def H(self) -> int:  # noqa: N802  # the legend's name
+    def H(self) -> int:  # the legend's name
         return self.cell.width
 
 
@@ -104,7 +104,7 @@ def tensors(call: Call, dtype: torch.dtype, neighbour: int = 0) -> Tensors:
             leaves[name] = tensor.requires_grad_()
         return tensor
 
-    T, B, I, H, G = call.T, call.B, call.I, call.H, len(call.cell.gates)  # noqa: N806, E741
+    T, B, I, H, G = call.T, call.B, call.I, call.H, len(call.cell.gates)  # noqa: E741
     shapes = {"weight_xh": (G * H, I), "weight_hh": (G * H, H)}
     if call.cell.bias:
         shapes |= {"bias": (G * H,), **call.cell.extra_weights()}
@@ -156,7 +156,7 @@ def _nearby(values: Tensor, neighbour: int) -> Tensor:
     return values * (1 + (torch.rand(values.shape, generator=generator) * 2 - 1) / 4096)
 
 
-def _laid_out(layout: str, leaf: object, T: int, B: int, I: int) -> Tensor:  # noqa: N803, E741
+def _laid_out(layout: str, leaf: object, T: int, B: int, I: int) -> Tensor:  # noqa: E741
     assert callable(leaf)
     if layout == "batch first":
         return leaf(B, T, I).transpose(0, 1)

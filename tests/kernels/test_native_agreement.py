@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from deeprnn import GRU, LSTM, Cell, Elman
-from deeprnn.kernels import aten, instruction_set
+from deeprnn.kernels import aten
 
 TOLERANCE = 2e-6
 NEIGHBOURS = 16
@@ -41,10 +41,11 @@ def check(call: Call) -> None:
     assert not {name: (mean, largest[name]) for name, mean in means.items() if mean > 2 * largest[name]}
 
 
+@pytest.mark.usefixtures("isa")
 @pytest.mark.parametrize("cell", CELLS, ids=lambda cell: cell.describe().replace(" 1 ", " "))
 @given(data=st.data())
 @many
-def test_drawn_calls(cell: Cell, isa: str, data: st.DataObject) -> None:
+def test_drawn_calls(cell: Cell, data: st.DataObject) -> None:
     check(data.draw(calls(cell)))
 
 
@@ -59,15 +60,13 @@ WIDE = [
 ]
 
 
+@pytest.mark.usefixtures("isa")
 @pytest.mark.parametrize("call", WIDE, ids=lambda call: f"{call.cell.describe()} {call.T}x{call.B}x{call.I}")
-def test_wide_and_long_calls(call: Call, isa: str) -> None:
+def test_wide_and_long_calls(call: Call) -> None:
     check(call)
 
 
-@pytest.mark.usefixtures("threads")
-@given(call=calls(largest=70))
-@many
-def test_threads_change_nothing(call: Call, isa: str) -> None:
+def check_threads(call: Call) -> None:
     """Bitwise: what one thread computes, two and three compute."""
     found = []
     for count in (1, 2, 3):
@@ -78,21 +77,23 @@ def test_threads_change_nothing(call: Call, isa: str) -> None:
             assert torch.equal(part, other[name]), name
 
 
-@pytest.mark.usefixtures("threads")
+@pytest.mark.usefixtures("isa", "threads")
+@given(call=calls(largest=70))
+@many
+def test_threads_change_nothing(call: Call) -> None:
+    check_threads(call)
+
+
+@pytest.mark.usefixtures("isa", "threads")
 @pytest.mark.parametrize("call", WIDE, ids=lambda call: f"{call.cell.describe()} {call.T}x{call.B}x{call.I}")
-def test_threads_change_nothing_in_wide_calls(call: Call, isa: str) -> None:
-    found = []
-    for count in (1, 2, 3):
-        torch.set_num_threads(count)
-        found.append(outcome(call, torch.float32, "native"))
-    for other in found[1:]:
-        for name, part in found[0].items():
-            assert torch.equal(part, other[name]), name
+def test_threads_change_nothing_in_wide_calls(call: Call) -> None:
+    check_threads(call)
 
 
+@pytest.mark.usefixtures("isa")
 @given(call=calls())
 @many
-def test_inference_equals_training(call: Call, isa: str) -> None:
+def test_inference_equals_training(call: Call) -> None:
     """Bitwise: what is kept for the backward pass changes no output."""
     training = outcome(call, torch.float32, "native")
     with torch.no_grad():

@@ -1,6 +1,7 @@
 """The compiled kernels as torch operators: opcheck, torch.compile, torch.export, the meta of their outputs."""
 
 from collections.abc import Generator
+from dataclasses import replace
 
 import pytest
 import torch
@@ -36,12 +37,13 @@ def arguments(call: Call, *, training: bool) -> tuple[object, ...]:
 
 
 @given(call=calls(largest=9))
-@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_opcheck(call: Call) -> None:
     """Schema, shapes without numbers, and no aliasing, for both operators."""
     torch.use_deterministic_algorithms(False)  # opcheck compares whole outputs, `saved` included
     before = CALLS.copy()
-    given_ = arguments(call, training=True)
+    # Beyond a row's length nothing is saved, and opcheck compares `saved` whole.
+    given_ = arguments(replace(call, lengths=False), training=True)
     tests = ("test_schema", "test_faketensor", "test_aot_dispatch_static")
     torch.library.opcheck(torch.ops.deeprnn.forward.default, given_, test_utils=tests)
     torch.library.opcheck(torch.ops.deeprnn.forward.default, (*given_[:-1], False), test_utils=tests)

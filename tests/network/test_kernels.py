@@ -131,3 +131,16 @@ def test_a_custom_cell_runs_and_is_saved(tmp_path) -> None:
         assert DeepRNN.load(tmp_path).cells == net.cells
     finally:
         deeprnn.cells.CELLS.pop("Leaky")
+
+
+def test_a_subclass_runs_its_own_step() -> None:
+    from deeprnn.state import State
+
+    class Still(Elman):
+        def step(self, x_part, state, recur):  # noqa: ARG002
+            return State(state.h)
+
+    try:
+        assert not DeepRNN(3, [Still(4)])(torch.randn(5, 2, 3)).hidden[0].any()
+    finally:
+        deeprnn.cells.CELLS.pop("Still")

@@ -21,6 +21,8 @@ _CELLS: tuple[type[Cell], ...] = (Elman, GRU, LSTM)
 _PHIS = tuple(ACTIVATIONS)
 """In the order of `Phi` in csrc/deeprnn.h."""
 
+_vjp: Any = torch.func.vjp
+
 
 def why_not(facts: Facts) -> str | None:
     """Why the compiled kernels cannot run such a call, in a few words; None if they can."""
@@ -198,11 +200,11 @@ def _second_derivative(
         return tuple(part for i, part in enumerate(every) if i in outputs and part is not None)
 
     def gradients_of(values: Sequence[Tensor], arriving: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        _, pull = torch.func.vjp(outputs_of, *values)
+        _, pull = _vjp(outputs_of, *values)
         return pull(tuple(arriving))
 
     values, arriving = [read[i] for i in inputs], [given[i] for i in outputs]
-    gradients, pull = torch.func.vjp(gradients_of, values, arriving)
+    gradients, pull = _vjp(gradients_of, values, arriving)
     reaching = tuple(
         torch.zeros_like(gradient) if of is None else of for gradient, of in zip(gradients, of_results, strict=True)
     )
