@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from deeprnn import analysis as analysis
     from deeprnn import kernels as kernels
     from deeprnn.cells import GRU as GRU
     from deeprnn.cells import LSTM as LSTM
@@ -16,7 +17,20 @@ if TYPE_CHECKING:
     from deeprnn.state import DeepState as DeepState
     from deeprnn.state import State as State
 
-__all__ = ["GRU", "LSTM", "Cell", "DeepRNN", "DeepState", "Drawing", "Elman", "Result", "State", "draw", "kernels"]
+__all__ = [
+    "GRU",
+    "LSTM",
+    "Cell",
+    "DeepRNN",
+    "DeepState",
+    "Drawing",
+    "Elman",
+    "Result",
+    "State",
+    "analysis",
+    "draw",
+    "kernels",
+]
 __version__ = "0.1.0"
 
 _HOME = {
@@ -29,6 +43,7 @@ _HOME = {
     "LSTM": "cells",
     "Result": "deep",
     "State": "state",
+    "analysis": "",
     "draw": "diagram",
     "kernels": "",
 }

@@ -144,7 +144,7 @@ class RecurrentLayer(nn.Module):
                         initial=initial,
                         reverse=reverse,
                         lengths=lengths,
-                        restarts=_restarts(resets, lengths, reverse),
+                        restarts=restarts_of(resets, lengths, reverse),
                         recurrent_mask=self._recurrent_mask(initial.h),
                         zoneout=self._zoneout(x.shape[0], initial.h),
                         wants_cells=wants_cells,
@@ -197,7 +197,7 @@ def _one_way(state: State, dtype: torch.dtype) -> State:
     return State(state.h, state.c).to(dtype)
 
 
-def _restarts(resets: Tensor | None, lengths: Tensor | None, reverse: bool) -> Tensor | None:
+def restarts_of(resets: Tensor | None, lengths: Tensor | None, reverse: bool) -> Tensor | None:
     """(T, B): where a pass restarts before step t, in its own direction."""
     if resets is None or not reverse:
         return resets

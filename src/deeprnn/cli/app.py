@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 import deeprnn
+from deeprnn.cli.analyze import analyze
 from deeprnn.cli.draw import draw
 from deeprnn.cli.evaluate import evaluate
 from deeprnn.cli.sample import sample
@@ -12,14 +13,14 @@ from deeprnn.cli.train import train
 
 app = typer.Typer(
     name="deeprnn",
-    help="Deep recurrent neural networks on text: train one, measure it, let it write, draw it.",
+    help="Deep recurrent neural networks on text: train one, measure it, let it write, draw it, see what it knows.",
     epilog="A first run: deeprnn train --corpus python --minutes 3 --out runs/first",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
-for command in (train, evaluate, sample, draw):
+for command in (train, evaluate, sample, draw, analyze):
     app.command()(command)
 
 
@@ -35,7 +36,7 @@ def options(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="The version.")
     ] = False,
 ) -> None:
-    """Deep recurrent neural networks on text: train one, measure it, let it write, draw it."""
+    """Deep recurrent neural networks on text: train one, measure it, let it write, draw it, see what it knows."""
 
 
 def main() -> None:

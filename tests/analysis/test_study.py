@@ -1,0 +1,290 @@
+"""A run analyzed from end to end, small: what is written, what is printed, what is refused."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import polars
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from deeprnn import GRU, LSTM, DeepRNN
+from deeprnn.analysis import study
+from deeprnn.analysis.labels import for_python
+from deeprnn.analysis.material import LONGEST_WINDOW, gather, untrained
+from deeprnn.analysis.results import SUMMARY, TABLE
+from deeprnn.analysis.study import Effort, analyze
+from deeprnn.cli import app
+from deeprnn.text import BOUNDARY, Bytes, Characters, Corpus, Document, TextError
+from deeprnn.training import Settings, train
+
+TINY = Effort(
+    files=16,
+    per_file=400,
+    characters=1_500,
+    seeds=2,
+    snippets=8,
+    horizon=40,
+    untrained=2,
+    ablated=60,
+    resets=(4,),
+    shifts=3,
+)
+
+
+def _source(number: int) -> str:
+    words = [f"name_{number}_{index}" for index in range(6)]
+    lines = [f'"""Module {number}: numbers and lists."""', "", "import os"]
+    for index, word in enumerate(words):
+        lines += [
+            f"def {word}(a, b={index}):",
+            f"    # adds {number}",
+            "    if a > b:",
+            f"        return [a, (b, {index})]",
+        ]
+        lines += [f'    return "{word}"', "", f"class C{index}:", "    x = None", ""]
+    return "\n".join(lines)
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+    directory = tmp_path_factory.mktemp("sources")
+    for number in range(40):
+        (directory / f"module_{number}.py").write_text(_source(number))
+    found = Corpus.from_files([directory])
+    more = 14 - len(found.held_out)
+    return replace(found, training=found.training[more:], held_out=found.held_out + found.training[:more])
+
+
+def _train(corpus: Corpus, out: Path, layers: list[GRU | LSTM]) -> Path:
+    vocabulary = Characters.of(corpus.training)
+    torch.manual_seed(0)
+    net = DeepRNN(len(vocabulary), layers, len(vocabulary))
+    train(net, corpus, vocabulary, out, Settings(batch=4, window=16, learning_rate=1e-2), steps=20)
+    return out
+
+
+@pytest.fixture
+def run(corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(study.Run, "read_corpus", lambda _: corpus)
+    return _train(corpus, tmp_path / "run", [GRU(9), LSTM(8)])
+
+
+def test_a_run_is_analyzed_and_the_results_lie_in_it(corpus: Corpus, run: Path) -> None:
+    other = _train(corpus, run.parent / "other", [GRU(12)])
+    told: list[tuple[str, int, int]] = []
+    results = analyze(run, TINY, against=other, progress=lambda *said: told.append(said))
+    summary = json.loads((run / "analysis.json").read_text())
+    assert summary["verdict"] in ("supported", "not supported", "contradicted")
+    assert (summary["n"], summary["seeds"]) == (len(summary["probes"]), 2)
+    assert summary["against"]["bits_per_character"]["value"] > 0
+    over, own = summary["against"]["bits_over_run"], summary["ablation"]["bits"]["value"]
+    np.testing.assert_allclose(own + over["value"], summary["against"]["bits_per_character"]["value"])
+    assert over["low"] <= over["value"] <= over["high"]
+    for part in ("ripples", "construction", "lens", "ablation", "units"):
+        assert [layer["layer"] for layer in summary[part]["layers"]] == [1, 2]
+        assert summary[part]["n"] > 0
+        assert summary[part]["seeds"] > 0
+    ripple = summary["ripples"]["layers"][1]
+    assert len(ripple["curve"]) == len(ripple["untrained_low"]) == len(ripple["untrained_high"]) == 40
+    assert len(ripple["untrained_half"]) == 2
+    units = summary["units"]["layers"]
+    assert [len(layer["autocorrelation_time"]) for layer in units] == [9, 8]
+    assert [sorted(layer["gates"]) for layer in units] == [["r", "z"], ["f", "i", "o"]]
+    assert {best["label"] for best in units[0]["best"]} <= {row["label"] for row in summary["probes"]}
+    assert 0.5 <= max(best["auc"] for best in units[0]["best"]) <= 1
+    needs = [row["need"] for row in summary["probes"]]
+    assert needs == sorted(needs)
+    for row in summary["probes"]:
+        assert len(row["layers"]) == len(row["untrained"]) == len(row["above"]) == 2
+        assert len(row["against"]) == 1
+        assert 0 <= row["window"] <= 1
+
+    table = polars.read_parquet(run / "analysis.parquet")
+    assert len(table) == len(results.rows)
+    for control in ("trained", "untrained", "shuffled", "hashed", "window", "against", "marginal"):
+        assert control in table["control"].unique().to_list()
+    metrics = set(table["metric"].to_list())
+    assert metrics >= {
+        "accuracy",
+        "macro F1",
+        "bits",
+        "bits over window 8",
+        "code length",
+        "selectivity",
+        "centre of gravity",
+        "context need",
+        "lens bits",
+        "ripple half",
+        "ripple 0",
+        "construction half, median unit",
+        "bits lost, mean",
+        "bits lost, reset 4",
+        "best unit AUC",
+        "autocorrelation time",
+        "gate z open",
+        "gate f shut",
+    }
+    # The figures of the summary are those of the table.
+    row = summary["probes"][0]
+    found = table.filter(
+        (polars.col("label") == row["label"])
+        & (polars.col("metric") == "accuracy")
+        & (polars.col("seed") == -1)
+        & (polars.col("control") == "trained")
+    ).sort("layer")
+    np.testing.assert_allclose(found["value"].to_list(), row["layers"])
+    bounded = table.filter(polars.col("low").is_finite() & (polars.col("metric") == "accuracy"))
+    assert bool((bounded["low"] <= bounded["high"]).all())
+
+    for what in {said[0] for said in told}:
+        ends = [said for said in told if said[0] == what][-1]
+        assert ends[1] == ends[2], ends
+
+
+def test_the_command_prints_table_and_verdict(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(study, "QUICK", TINY)
+    result = CliRunner().invoke(app, ["analyze", str(run), "--quick", "--threads", "1"], env={"COLUMNS": "140"})
+    assert result.exit_code == 0, result.output
+    for expected in ("character class", "bracket depth", "untrained", "centre", "most frequent", "analysis.json"):
+        assert expected in result.stdout
+    summary = json.loads((run / "analysis.json").read_text())
+    assert summary["paragraph"][:40] in " ".join(result.stdout.split())
+    lines = result.stdout.splitlines()
+    (heading,) = (number for number, line in enumerate(lines) if line.startswith("label "))
+    assert lines[heading].split() == ["label", "need", "frequent", "8", "untrained", "1", "2", "centre"]
+    printed = [line for line in lines[heading + 1 :] if line.strip()][: len(summary["probes"])]
+    for line, row in zip(printed, summary["probes"], strict=True):
+        assert line.startswith(row["label"])
+        assert f"{row['need']:.2f}" in line.split()
+        assert all(f"{value:.3f}".removeprefix("0") in line.split() for value in row["layers"] if value < 0.999)
+    assert "probing" in result.stderr
+    assert "probing" not in result.stdout
+
+
+def test_a_directory_without_a_run_is_named(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["analyze", str(tmp_path)])
+    assert result.exit_code == 1
+    assert f"deeprnn analyze {tmp_path}: {tmp_path} holds no run" in result.stderr
+    assert "deeprnn train" in result.stderr
+
+
+def test_a_mistyped_run_is_told_of_those_beside_it(run: Path) -> None:
+    result = CliRunner().invoke(app, ["analyze", str(run.parent / "rnu")], env={"COLUMNS": "200"})
+    assert result.exit_code == 1
+    assert f"Runs beside it: {run}" in result.stderr
+
+
+def test_a_net_that_learned_the_held_out_texts_can_not_be_compared(corpus: Corpus, run: Path) -> None:
+    swapped = replace(corpus, training=corpus.training + corpus.held_out, held_out=corpus.training[:1])
+    with pytest.raises(ValueError, match="trained on 14 of the texts that this run holds out"):
+        analyze(run, TINY, against=_train(swapped, run.parent / "other", [GRU(4)]))
+
+
+def test_a_new_run_in_its_place_leaves_no_old_analysis(corpus: Corpus, run: Path) -> None:
+    for file in study.Run(run).analysis_files:
+        file.write_text("old")
+    assert {file.name for file in study.Run(run).analysis_files} == {SUMMARY, TABLE}
+    vocabulary = Bytes()
+    net = DeepRNN(len(vocabulary), [GRU(4)], len(vocabulary))
+    train(net, corpus, vocabulary, run, Settings(batch=4, window=16), steps=1, overwrite=True)
+    assert not any(file.exists() for file in study.Run(run).analysis_files)
+
+
+def test_another_vocabulary_can_not_be_compared(corpus: Corpus, run: Path) -> None:
+    vocabulary = Bytes()
+    net = DeepRNN(len(vocabulary), [GRU(4)], len(vocabulary))
+    train(net, corpus, vocabulary, run.parent / "bytes", Settings(batch=4, window=16), steps=1)
+    with pytest.raises(ValueError, match="its vocabulary is another one"):
+        analyze(run, TINY, against=run.parent / "bytes")
+    assert not (run / "analysis.json").exists()
+
+
+def _documents(count: int = 14) -> list[Document]:
+    return [
+        Document(f"m{number}.py", (_source(number) + "\n# \N{GREEK SMALL LETTER PI}\n").encode())
+        for number in range(count)
+    ]
+
+
+@pytest.mark.parametrize("kind", [Characters, Bytes])
+def test_labels_and_windows_stand_at_their_characters(kind: type[Characters] | type[Bytes]) -> None:
+    documents = _documents()
+    vocabulary = kind.of(documents)
+    material = gather(documents, vocabulary, files=14, per_file=10_000, characters=300)
+    window, names = material.window, material.labels.names
+    assert window.shape == (300, LONGEST_WINDOW)
+    texts = {document.name: document.content.decode() for document in documents}
+    for row in range(0, 300, 7):
+        text = texts[material.names[material.groups[row]]]
+        place = int(material.step[row]) - 1
+        if kind is Bytes:
+            place = len(text.encode()[: place + 1].decode(errors="ignore").rstrip("\N{REPLACEMENT CHARACTER}")) - 1
+            if not text[place].isascii():
+                continue
+        said = vocabulary.decode([int(s) for s in window[row].flip(0) if s >= 0])
+        assert text[: place + 1].endswith(said[-8:])
+        assert len(said) == min(LONGEST_WINDOW, int(material.step[row]))
+        following = int(material.next_symbol[row])
+        assert following == -1 or vocabulary.decode([following]) in (text[place + 1], "\N{REPLACEMENT CHARACTER}")
+        for name, value in zip(names, material.labels.values[:, row].tolist(), strict=True):
+            assert for_python(text)[name][place] == value
+
+
+def test_states_are_those_after_each_character() -> None:
+    documents = _documents()
+    vocabulary = Characters.of(documents)
+    material = gather(documents, vocabulary, files=14, per_file=10_000, characters=600)
+    net = DeepRNN(len(vocabulary), [GRU(5), GRU(6)])
+    states = material.states(net)
+    for row in (0, 250, 599):
+        column = int(material.groups[row])
+        alone = net(material.x[: int(material.step[row]) + 1, column : column + 1])
+        torch.testing.assert_close(states[1][row], alone.hidden[1][-1, 0].detach(), atol=1e-5, rtol=1e-4)
+
+
+def test_few_files_are_cut_into_pieces() -> None:
+    text = " ".join(_source(number) for number in range(9)).replace('"""', "").encode()
+    (document,) = [Document("book.txt", text)]
+    material = gather([document], Characters.of([document]), files=64, per_file=10_000, characters=500)
+    assert len(material.names) >= 12
+    assert any("cut into" in notice for notice in material.notices)
+    assert (material.x[0] == BOUNDARY).all()
+    assert len(set(material.groups.tolist())) == len(material.names)
+
+
+def test_files_that_are_no_python_are_left_out_and_named() -> None:
+    documents = [*_documents(), Document("broken.py", b"def f(:\n" * 100)]
+    material = gather(documents, Characters.of(documents), files=64, per_file=1_000, characters=500)
+    assert "broken.py" not in material.names
+    assert any("broken.py" in notice for notice in material.notices)
+
+
+def test_too_little_text_is_refused() -> None:
+    (document,) = [Document("note.txt", b"to be or not to be" * 20)]
+    with pytest.raises(TextError, match="it takes 2,400"):
+        gather([document], Characters.of([document]), files=64, per_file=1_000, characters=500)
+
+
+def test_snippets_lie_within_texts() -> None:
+    documents = _documents()
+    vocabulary = Characters.of(documents)
+    material = gather(documents, vocabulary, files=14, per_file=10_000, characters=600)
+    texts = [document.content.decode() for document in documents]
+    for column in material.snippets(20, 40, seed=0).T:
+        assert any(vocabulary.decode(column.tolist()) in text for text in texts)
+    with pytest.raises(TextError, match="longer than"):
+        material.snippets(3, 100_000, seed=0)
+
+
+def test_the_net_untrained_is_the_net_at_its_start(run: Path) -> None:
+    trained = DeepRNN.load(run)
+    fresh = untrained(trained, seed=0)
+    torch.manual_seed(0)
+    size = trained.input_size
+    start = DeepRNN(size, [GRU(9), LSTM(8)], size)
+    for name, weight in start.state_dict().items():
+        assert torch.equal(fresh.state_dict()[name], weight)
+    assert not torch.equal(trained.state_dict()["layers.0.weight_xh"], start.state_dict()["layers.0.weight_xh"])
