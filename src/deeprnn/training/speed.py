@@ -24,7 +24,10 @@ def measure_step(
     seconds: float,
     tell: Callable[[int], None] | None = None,
 ) -> float:
-    """Seconds that a training step takes, the mean over as many as fit; net and random numbers stay as they are.
+    """Seconds that a training step takes when nothing disturbs it; net and random numbers stay as they are.
+
+    The lower quartile of as many steps as fit: a course that is planned too long is cut when time runs out, one that is
+    planned too short, because something else ran for a moment, wastes what time was given.
 
     Args:
         seconds: how long to measure; one slow step may take longer.
@@ -32,16 +35,16 @@ def measure_step(
     """
     with torch.random.fork_rng(enabled=True):
         trainer = Trainer(copy.deepcopy(net), streams, settings, Course(10**9))
-        began = time.perf_counter()
-        counted_from, first = began, 0
+        began = before = time.perf_counter()
+        counted: list[float] = []
         while True:
             trainer.advance()
             now = time.perf_counter()
             if tell is not None:
                 tell(trainer.step)
-            if now - began < seconds * _NOT_COUNTED or trainer.step == 1:
-                counted_from, first = now, trainer.step
-            counted = trainer.step - first
+            if now - began >= seconds * _NOT_COUNTED and trainer.step > 1:
+                counted.append(now - before)
+            before = now
             long_enough = now - began >= seconds
-            if long_enough and (counted >= _LEAST_STEPS or now - began >= 3 * seconds) and counted:
-                return (now - counted_from) / counted
+            if long_enough and (len(counted) >= _LEAST_STEPS or now - began >= 3 * seconds) and counted:
+                return sorted(counted)[len(counted) // 4]
