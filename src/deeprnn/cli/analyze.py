@@ -175,7 +175,7 @@ def _print(console: Console, results: "Results", run: Path) -> None:
     console.print(
         Text(
             f"{facts['characters']:,} characters of {facts['files']} held-out files, {facts['seeds']} seeds, "
-            f"{facts['seconds']:.0f} s; all figures: {run / TABLE}, {run / SUMMARY}",
+            f"{facts['seconds']:.0f} s\nall figures: {run / TABLE}\n             {run / SUMMARY}",
             style="dim",
         ),
         soft_wrap=True,
