@@ -3,11 +3,11 @@
     python examples/layers.py --out runs/layers          # about 15 minutes: two seeds of both networks
     python examples/layers.py --out runs/layers --quick  # tiny networks, seconds: to see what comes out
 
-For each seed two networks are trained for the same time: three layers of 256, and one layer of as many parameters, the
-control for depth. Then linear probes read labels of Python (exact ones, from `tokenize` and `ast`) off every layer's
-states, fitted and measured on different ones of the held-out files. Beside each layer stand the same network before
-training, the last eight characters, and the one-layer network. The figures are means over seeds, with the lowest and
-the highest in brackets. Networks that lie in --out already are not trained again.
+For each seed two networks are trained on as many characters: three layers of 256, and one layer of as many
+parameters, the control for depth. Then linear probes read labels of Python (exact ones, from `tokenize` and `ast`)
+off every layer's states, fitted and measured on different ones of the held-out files. Beside each layer stand the
+same network before training, the last eight characters, and the one-layer network. The figures are means over seeds,
+with the lowest and the highest in brackets. Networks that lie in --out already are not trained again.
 """
 
 import argparse
@@ -69,20 +69,27 @@ def build(symbols: int, cells: list[GRU], seed: int) -> DeepRNN:
     return DeepRNN(symbols, cells, symbols)
 
 
-def trained(out: Path, cells: list[GRU], corpus: Corpus, seed: int, options: argparse.Namespace) -> Path:
-    """A run of these layers, trained if it is not there yet, and to its end if it was stopped."""
+def trained(out: Path, cells: list[GRU], corpus: Corpus, seed: int, threads: int, **length: Any) -> int:
+    """Trains these layers into a run, if it is not there yet, or to its end if it was stopped.
+
+    Args:
+        length: seconds or steps, as for `train`.
+
+    Returns:
+        How many steps it was trained for in all.
+    """
     if Run(out).exists:
-        print(f"{out}: there already, {resume(out).steps:,} steps", flush=True)
-        return out
+        steps = resume(out).steps
+        print(f"{out}: there already, {steps:,} steps", flush=True)
+        return steps
     vocabulary = Characters.of(corpus.training)
     net = build(len(vocabulary), cells, seed)
     print(f"{out}: {', '.join(cell.describe() for cell in cells)}", flush=True)
-    settings = Settings(seed=seed, threads=options.threads, device="cpu")
-    length: dict[str, Any] = {"steps": 30} if options.quick else {"seconds": 60 * options.minutes}
+    settings = Settings(seed=seed, threads=threads, device="cpu")
     with TrainingDisplay(Console(stderr=True, highlight=False)) as display:
         done = train(net, corpus, vocabulary, out, settings, progress=display, **length)
     print(f"  {done.steps:,} steps, {done.characters:,} characters, {done.seconds:.0f} s", flush=True)
-    return out
+    return done.steps
 
 
 def spread(values: list[float]) -> str:
@@ -123,11 +130,16 @@ def main(options: argparse.Namespace) -> None:
     deep = [GRU(24)] * 3 if options.quick else [GRU(256)] * 3
     wide = [one_layer(sum(weight.numel() for weight in build(symbols, deep, 0).parameters()), symbols)]
     effort = TINY if options.quick else QUICK
+    length: dict[str, Any] = {"seconds": 60 * options.minutes}
+    if options.steps or options.quick:
+        length = {"steps": options.steps or 30}
     console = Console(highlight=False)
     summaries: list[dict[str, Any]] = []
     for seed in range(options.seeds):
-        run = trained(options.out / f"deep-{seed}", deep, corpus, seed, options)
-        other = trained(options.out / f"one-{seed}", wide, corpus, seed, options)
+        run, other = options.out / f"deep-{seed}", options.out / f"one-{seed}"
+        steps = trained(run, deep, corpus, seed, options.threads, **length)
+        if (as_many := trained(other, wide, corpus, seed, options.threads, steps=steps)) != steps:
+            sys.exit(f"error: {other} was trained for {as_many:,} steps and {run} for {steps:,}: remove one of them.")
         with AnalysisDisplay(Console(stderr=True, highlight=False)) as display:
             summaries.append(analyze(run, effort, against=other, progress=display).summary())
     console.print(table(summaries))
@@ -146,15 +158,18 @@ def parse_arguments() -> argparse.Namespace:
         description=(__doc__ or "").split("\n")[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
     parser.add_argument("--out", type=Path, required=True, help="a directory for the runs")
-    parser.add_argument("--minutes", type=float, default=2.5, help="of training for each network")
+    parser.add_argument(
+        "--minutes", type=float, default=2.5, help="of training the deep network; the other gets as many steps"
+    )
+    parser.add_argument("--steps", type=int, default=None, help="of training, instead of --minutes")
     parser.add_argument("--seeds", type=int, default=2, help="how many of each network")
     parser.add_argument("--threads", type=int, default=2, help="torch's threads")
     parser.add_argument("--quick", action="store_true", help="tiny networks and hardly any training")
     options = parser.parse_args()
     if not 0 < options.minutes < math.inf:
         parser.error(f"--minutes {options.minutes:g}: more than 0.")
-    for name in ("seeds", "threads"):
-        if getattr(options, name) < 1:
+    for name in ("seeds", "threads", "steps"):
+        if getattr(options, name) is not None and getattr(options, name) < 1:
             parser.error(f"--{name} {getattr(options, name)}: at least 1.")
     return options
 

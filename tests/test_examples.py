@@ -395,7 +395,6 @@ def test_layers_measures_both_networks_and_trains_none_again(tmp_path: Path) -> 
         ]
         assert line.removeprefix(label).split() == [f"{figure:.2f}" for figure in figures]
     weights = (tmp_path / "one-0" / "model.safetensors").read_bytes()
-    layers_again = example("layers")
-    corpus = layers_again.Corpus.of_python()
-    layers_again.trained(tmp_path / "one-0", [GRU(1)], corpus, 0, None)
+    program = example("layers")
+    assert program.trained(tmp_path / "one-0", [GRU(1)], program.Corpus.of_python(), 0, 1, steps=5) == 30
     assert (tmp_path / "one-0" / "model.safetensors").read_bytes() == weights

@@ -105,6 +105,7 @@ def knowledge_table(results: "Results") -> Table:
         title_style="bold",
         box=None,
         pad_edge=False,
+        collapse_padding=bool(results.probes and results.probes[0].against),  # one column more in 80 characters
     )
     table.add_column("\nlabel", no_wrap=True)
     layers = len(results.probes[0].layers) if results.probes else 0
@@ -175,7 +176,7 @@ def _print(console: Console, results: "Results", run: Path) -> None:
     console.print(
         Text(
             f"{facts['characters']:,} characters of {facts['files']} held-out files, {facts['seeds']} seeds, "
-            f"{facts['seconds']:.0f} s; all figures: {run / TABLE}, {run / SUMMARY}",
+            f"{facts['seconds']:.0f} s\nall figures: {run / TABLE}\n             {run / SUMMARY}",
             style="dim",
         ),
         soft_wrap=True,
