@@ -1,0 +1,68 @@
+// The plotting library, parsed when the first plot is wanted, and the one way in which all plots are set.
+
+const Plot = (() => {
+  let loaded = false;
+
+  function load() {
+    if (loaded) return;
+    const script = document.createElement("script");
+    script.textContent = document.getElementById("library").textContent;
+    document.head.append(script);
+    loaded = true;
+  }
+
+  const axis = (extra) => ({
+    gridcolor: Theme.colour("--rule"),
+    zeroline: false,
+    linecolor: Theme.colour("--muted"),
+    tickcolor: Theme.colour("--muted"),
+    ticks: "outside",
+    ticklen: 4,
+    automargin: true,
+    fixedrange: true,
+    ...extra,
+    title: { standoff: 8, ...(typeof extra?.title === "string" ? { text: extra.title } : extra?.title) },
+  });
+
+  /** Every axis of a layout in the page's colours. */
+  function layout(given) {
+    const axes = Object.fromEntries(Object.entries(given).filter(([key]) => /^[xy]axis/.test(key)).map(([key, value]) => [key, axis(value)]));
+    const font = { family: Theme.colour("--sans"), size: 13, color: Theme.colour("--ink") };
+    return {
+      margin: { l: 8, r: 8, t: 28, b: 8 },
+      paper_bgcolor: "rgba(0,0,0,0)",
+      plot_bgcolor: "rgba(0,0,0,0)",
+      showlegend: false,
+      hoverlabel: { font: { family: font.family, size: 13 }, bgcolor: Theme.colour("--paper"), bordercolor: Theme.colour("--muted"), namelength: -1 },
+      ...given,
+      ...axes,
+      font,
+    };
+  }
+
+  /**
+   * A plot that is drawn when it is first seen, and again when the theme or its width changes.
+   * @param make gives {data, layout}; it is called for each drawing. @param words for those who don't see it.
+   */
+  function plot(words, make, { height = 360, onclick = null } = {}) {
+    const place = el("div", { class: "plot", role: "img", "aria-label": words, style: { height: `${height}px` } });
+    let width = 0;
+    const draw = () => {
+      if (!place.clientWidth) return;
+      load();
+      width = place.clientWidth;
+      const { data, layout: given } = make(width);
+      const drawn = Plotly.react(place, data, { ...layout(given), width, height: given.height ?? height }, { displayModeBar: false, responsive: false });
+      if (onclick && !place.dataset.clickable) {
+        place.dataset.clickable = "yes";
+        drawn.then(() => place.on("plotly_click", onclick));
+      }
+    };
+    new ResizeObserver(settled(() => place.clientWidth !== width && draw(), 60)).observe(place);
+    Theme.onchange(() => place.clientWidth && draw());
+    place.redraw = draw;
+    return place;
+  }
+
+  return { plot };
+})();
