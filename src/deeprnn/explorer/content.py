@@ -13,7 +13,7 @@ from deeprnn.explorer.course import course_of
 from deeprnn.explorer.figures import is_stale, measured
 from deeprnn.explorer.fitted import Fitted, Progress, fit
 from deeprnn.explorer.how import how_each_was_made
-from deeprnn.explorer.texts import Texts, choose, describe_labels, describe_vocabulary
+from deeprnn.explorer.texts import choose, describe_labels, describe_vocabulary
 from deeprnn.saving import WEIGHTS
 from deeprnn.text import Vocabulary
 from deeprnn.training import Run

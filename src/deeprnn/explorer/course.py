@@ -47,7 +47,7 @@ def course_of(run: Run, net: DeepRNN, texts: Texts, vocabulary: Vocabulary) -> d
         if nearest is not None:
             add(f"checkpoint at step {step:,}", by_step[nearest], _load(run, net, path.name))
     if not any(one["what"] != "untrained" for one in found["held_out"]):
-        add("the net as it is", rows[-1][0] if rows else None, net)
+        add("the net as it is", int(rows[-1][0]) if rows else None, net)
     return found
 
 

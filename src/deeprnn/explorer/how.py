@@ -3,7 +3,6 @@
 import textwrap
 from pathlib import Path
 
-
 _TABLE = """
 import polars as pl
 

@@ -62,7 +62,7 @@ def choose(documents: Sequence[Document], vocabulary: Vocabulary, *, seed: int =
         TextError: no document can be shown.
     """
     kind = kind_of(documents)
-    order = np.random.default_rng(seed).permutation(len(documents)).tolist()
+    order: list[int] = np.random.default_rng(seed).permutation(len(documents)).tolist()
     notices: list[str] = []
     if len(documents) >= 3:
         count = min(_SHOWN, len(documents) // 4) or 1

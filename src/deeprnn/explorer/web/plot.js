@@ -49,6 +49,8 @@ const Plot = (() => {
     let width = 0;
     const draw = () => {
       if (!place.clientWidth) return;
+      // The library stands at the page's end: until all of the page is read it is not whole.
+      if (document.readyState === "loading") return addEventListener("DOMContentLoaded", draw, { once: true });
       load();
       width = place.clientWidth;
       const { data, layout: given } = make(width);
