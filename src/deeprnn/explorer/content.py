@@ -1,5 +1,6 @@
 """What the page holds of a run: its figures, its texts, its net."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,7 @@ def gather_content(path: Path, progress: Progress) -> Content:
             "notices": notices,
             "measured": figures,
             "course": course,
+            "evaluation": _read_evaluation(run),
             "net": _describe(net, vocabulary, packed.index, refusal),
             "labels": describe_labels(texts.kind),
             "texts": [excerpt.to_json() for excerpt in texts.shown],
@@ -71,6 +73,14 @@ def gather_content(path: Path, progress: Progress) -> Content:
         },
         packed.text,
     )
+
+
+def _read_evaluation(run: Run) -> dict[str, Any] | None:
+    """The figures at the end of the training; None where it was stopped before."""
+    if not run.evaluation_file.is_file():
+        return None
+    content: dict[str, Any] = json.loads(run.evaluation_file.read_text(encoding="utf-8"))
+    return content
 
 
 def _tensors(net: DeepRNN, fitted: Fitted, *, runs: bool) -> dict[str, Tensor]:

@@ -13,7 +13,7 @@ from deeprnn.saving import read_tensors
 from deeprnn.text import TextError, Vocabulary
 from deeprnn.training import Run
 
-_FILES, _PER_FILE = 32, 1_000
+_FILES, _PER_FILE, _LOOKED_AT = 32, 1_000, 4_000
 _ROWS = 600
 """Rows of the training's table that are drawn at most; more would lie on the same pixels."""
 
@@ -29,7 +29,7 @@ def course_of(run: Run, net: DeepRNN, texts: Texts, vocabulary: Vocabulary) -> d
     rows = _read_rows(run)
     found: dict[str, Any] = {"rows": rows[:: max(1, -(-len(rows) // _ROWS))], "held_out": [], "measured": 0}
     try:
-        material = gather(texts.fitted, vocabulary, files=_FILES, per_file=_PER_FILE, characters=1)
+        material = gather(texts.fitted, vocabulary, files=_FILES, per_file=_PER_FILE, characters=_LOOKED_AT)
     except TextError:
         return found
     found["measured"] = int((material.following >= 0).sum())

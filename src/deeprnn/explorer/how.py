@@ -21,8 +21,9 @@ x = torch.from_numpy(vocabulary.encode("def read(self):\\n    return 1\\n" * 4))
 _CODE = {
     "matrix": """
 import json
+from pathlib import Path
 
-summary = json.load(open("{run}/analysis.json"))  # written by: deeprnn analyze {run}
+summary = json.loads(Path("{run}/analysis.json").read_text())  # written by: deeprnn analyze {run}
 for row in summary["probes"]:
     print(row["label"], row["window"], max(row["untrained"]), row["layers"], row["above"])
 print(summary["paragraph"])

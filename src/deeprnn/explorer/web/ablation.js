@@ -50,7 +50,7 @@ const Ablation = {
         name: looks[change]?.[0] ?? change,
         y: layers.map((layer) => `layer ${layer + 1}`),
         x: figures.map((one) => one[0]),
-        marker: { color: Theme.colour(looks[change]?.[1] ?? "--accent"), opacity: 0.85 },
+        marker: { color: Theme.colour(looks[change]?.[1] ?? "--accent") },
         error_x: { type: "data", symmetric: false, array: figures.map((one) => one[2] - one[0]), arrayminus: figures.map((one) => one[0] - one[1]), color: Theme.colour("--accent"), thickness: 1.5, width: 4 },
         hovertemplate: `%{y}, ${change}: %{x:.3f} bits lost<extra></extra>`,
       };
@@ -85,7 +85,7 @@ const Ablation = {
     return {
       data,
       layout: {
-        xaxis: { type: "log", tickvals: every, ticktext: every.map(String), title: "the layer’s state starts afresh every … characters" },
+        xaxis: { type: "log", tickvals: every, ticktext: every.map(String), title: "its state starts afresh every so many characters" },
         yaxis: { title: "bits a character lost", rangemode: "tozero" },
         showlegend: true,
         legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0, itemclick: false, itemdoubleclick: false },

@@ -11,11 +11,17 @@ const App = (() => {
       el(
         "p",
         { class: "deck" },
-        `${Say.many(Facts.layers, "layer")}, bottom to top: ${network}. ${Say.count(summary.parameters)} parameters, ` +
-          `${summary.bits_per_character.toFixed(3)} bits a character on held-out text.`
+        `${Say.many(Facts.layers, "layer")}, bottom to top: ${network}. ${Say.count(summary.parameters)} parameters. ${quality()}`
       ),
       Theme.button()
     );
+  }
+
+  /** How well the net predicts held-out text, and on how much of it that was measured. */
+  function quality() {
+    const { evaluation } = Content;
+    if (evaluation) return `${evaluation.bits_per_character.toFixed(3)} bits a character on ${Say.count(evaluation.characters)} characters of held-out text.`;
+    return `${summary.bits_per_character.toFixed(3)} bits a character on the first ${Say.count(summary.effort.ablated)} characters of each held-out file.`;
   }
 
   function footer() {

@@ -13,6 +13,7 @@ Views.push({
           "under which they stand, before it is read; the lowest strip but one is layer 1, the lowest the network’s own output.",
         body: [
           lens ? [lens.controls, ramp(Palette.amount, 0, 1, ["gives it 0 %", "100 %"]), el("div", { class: "side-frame" }, lens.view.element, el("div", {}, lens.readout, lens.guesses))] : missing(Content.net.refusal),
+          el("h3", {}, "Over many texts"),
           Lens.bars(),
         ],
         notes: [
@@ -80,11 +81,10 @@ class Lens {
     );
   }
 
-  /** Measured bits of every layer's reader, trained and untrained, and the network's own. */
+  /** Measured bits of every layer's reader, trained and untrained. */
   static bars() {
     const { bits } = Content.measured.lens;
-    const own = Content.measured.summary.bits_per_character;
-    const words = `Bits a character read from each layer: ${bits.trained.map((one, layer) => `layer ${layer + 1} ${Say.number(one?.[0] ?? null)}`).join(", ")}; the network itself ${Say.number(own)}`;
+    const words = `Bits a character read from each layer: ${bits.trained.map((one, layer) => `layer ${layer + 1} ${Say.number(one?.[0] ?? null)}`).join(", ")}`;
     const make = () => {
       const y = bits.trained.map((_, layer) => `layer ${layer + 1}`);
       const error = (figures) => ({ type: "data", symmetric: false, array: figures.map((one) => (one ? one[2] - one[0] : 0)), arrayminus: figures.map((one) => (one ? one[0] - one[1] : 0)), color: Theme.colour("--ink"), thickness: 1.2, width: 4 });
@@ -96,8 +96,6 @@ class Lens {
         layout: {
           xaxis: { title: "bits a character, read from the layer", rangemode: "tozero" },
           yaxis: { showgrid: false, ticks: "" },
-          shapes: [{ type: "line", x0: own, x1: own, y0: 0, y1: 1, yref: "paper", line: { color: Theme.colour("--ink"), width: 1.5, dash: "dot" } }],
-          annotations: [{ x: own, y: 1, yref: "paper", yanchor: "bottom", showarrow: false, text: `the network itself: ${own.toFixed(2)}` }],
         },
       };
     };

@@ -6,12 +6,12 @@ Views.push({
   build(section) {
     if (!Remote.possible) return section.append(figure("live", { title: "Type, and watch every layer", words: [], body: missing(Content.net.refusal) }));
     const beginning = Symbols.decode(Content.texts[0].symbols.slice(0, 400)).split("\n").slice(0, 3).join("\n").slice(0, 160);
-    const input = el("textarea", { class: "typed", id: "typed", rows: 5, spellcheck: "false", autocapitalize: "off", autocomplete: "off", "aria-label": "Text for the network to read" });
+    const input = el("textarea", { class: "typed", id: "typed", rows: 4, spellcheck: "false", autocapitalize: "off", autocomplete: "off", "aria-label": "Text for the network to read" });
     input.value = beginning;
     const strips = el("div", { class: "strips" });
     const guesses = el("div", { class: "guesses", id: "guesses" });
     const status = el("p", { class: "hint", role: "status", id: "live-status" }, "Reading the weights…");
-    const write = el("button", { type: "button", id: "write" }, "Let it go on for 60 characters");
+    const write = el("button", { type: "button", id: "write" }, "Let it write 60 characters");
     const clear = el("button", { type: "button", onclick: () => { input.value = ""; input.focus(); update(); } }, "Clear");
     const view = new LiveStrips(strips);
     const turn = turns();

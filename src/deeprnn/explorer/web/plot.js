@@ -21,7 +21,7 @@ const Plot = (() => {
     automargin: true,
     fixedrange: true,
     ...extra,
-    title: { standoff: 8, ...(typeof extra?.title === "string" ? { text: extra.title } : extra?.title) },
+    title: { standoff: 8, font: { size: 13, color: Theme.colour("--muted") }, ...(typeof extra?.title === "string" ? { text: extra.title } : extra?.title) },
   });
 
   /** Every axis of a layout in the page's colours. */
@@ -44,7 +44,7 @@ const Plot = (() => {
    * A plot that is drawn when it is first seen, and again when the theme or its width changes.
    * @param make gives {data, layout}; it is called for each drawing. @param words for those who don't see it.
    */
-  function plot(words, make, { height = 360, onclick = null } = {}) {
+  function plot(words, make, { height = 360 } = {}) {
     const place = el("div", { class: "plot", role: "img", "aria-label": words, style: { height: `${height}px` } });
     let width = 0;
     const draw = () => {
@@ -54,11 +54,8 @@ const Plot = (() => {
       load();
       width = place.clientWidth;
       const { data, layout: given } = make(width);
-      const drawn = Plotly.react(place, data, { ...layout(given), width, height: given.height ?? height }, { displayModeBar: false, responsive: false });
-      if (onclick && !place.dataset.clickable) {
-        place.dataset.clickable = "yes";
-        drawn.then(() => place.on("plotly_click", onclick));
-      }
+      place.style.height = `${given.height ?? height}px`;
+      Plotly.react(place, data, { height, ...layout(given), width }, { displayModeBar: false, responsive: false });
     };
     new ResizeObserver(settled(() => place.clientWidth !== width && draw(), 60)).observe(place);
     Theme.onchange(() => place.clientWidth && draw());

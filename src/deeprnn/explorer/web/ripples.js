@@ -35,7 +35,7 @@ class Ripples {
     this.controls = el("div", { class: "controls" });
     this.status = el("p", { class: "hint", role: "status", id: "ripple-status" }, "The network is reading…");
     const bands = Array(Facts.layers).fill({ height: 6 });
-    this.view = new TextView({ label: "Held-out text; the character under the cursor is replaced", bands, oncursor: settled(() => this.drop(), 60) });
+    this.view = new TextView({ short: true, label: "Held-out text; the character under the cursor is replaced", bands, oncursor: settled(() => this.drop(), 60) });
     this.steps = Math.max(20, (Content.measured.ripples.trained[0]?.length ?? 150) - 1);
     this.plot = Plot.plot(this.words(), (width) => this.figure(width), { height: 330 });
     this.setControls();
@@ -91,7 +91,7 @@ class Ripples {
       return value === undefined ? null : Palette.amount(Math.min(value, 1));
     });
     this.view.highlight((i) => (i === at ? "changed" : ""));
-    const halves = curves.map((curve, layer) => `${Facts.layer(layer)} ${Ripples.half(curve) ?? `more than ${curve.length - 1}`}`);
+    const halves = curves.map((curve, layer) => `${Facts.layer(layer)}: ${Ripples.half(curve) ?? `more than ${curve.length - 1}`}`);
     this.status.textContent = `“${Symbols.name(own)}” became “${Symbols.name(symbol)}”. Characters until below half its peak: ${halves.join(", ")}.`;
     this.plot.redraw();
   }
@@ -135,7 +135,7 @@ class Ripples {
       const own = this.curves?.[layer];
       if (own) data.push({ ...axes, x: at(own), y: own.map((value) => Math.max(value, 1e-5)), mode: "lines", line: { color: Palette.layer(layer, layers), width: 2.5 }, hovertemplate: "here, %{x} characters on: %{y:.2f}<extra></extra>" });
       const last = row === rows - 1 || layer + columns >= layers;
-      layout[`xaxis${suffix}`] = { domain: domainX, anchor: `y${suffix}`, range: [0, Math.min(this.steps, 80)], title: last ? "characters since the change" : "" };
+      layout[`xaxis${suffix}`] = { domain: domainX, anchor: `y${suffix}`, range: [0, Math.min(this.steps, 80)], title: last && (columns === 1 || column === 0) ? "characters since the change" : "" };
       layout[`yaxis${suffix}`] = {
         domain: domainY, anchor: `x${suffix}`, type: log ? "log" : "linear", range: log ? [-3, 0.2] : [0, this.highest()], showticklabels: column === 0,
         ...(log ? { tickvals: [0.001, 0.01, 0.1, 1], ticktext: ["0.001", "0.01", "0.1", "1"] } : {}),

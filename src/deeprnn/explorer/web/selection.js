@@ -32,6 +32,12 @@ class UnitFinder {
     this.elsewhere = el("div", { class: "elsewhere", id: "elsewhere" });
     this.view = new TextView({ label: "Held-out text; select a stretch of it", bands: [{ height: 6 }], onselect: settled((from, to) => this.find(from, to), 150) });
     Theme.onchange(() => this.units && this.tellUnits());
+    const read = new Set();
+    Remote.onread(({ text }) => {
+      read.add(text);
+      // The more has been read, the better is "elsewhere" known; a unit that a person has chosen stays chosen.
+      if (read.size === Content.texts.length && this.span && !this.touched) this.find(...this.span);
+    });
   }
 
   open(text) {
@@ -63,7 +69,7 @@ class UnitFinder {
     const most = Math.max(...this.units.map((one) => Math.abs(one.contrast)));
     const chosenText = Symbols.decode(Content.texts[this.state.text].symbols.slice(...this.span)).replaceAll("\n", "↵");
     const items = this.units.map((one, index) =>
-      el("li", {}, el("button", { type: "button", "aria-pressed": index === this.state.chosen, onclick: () => this.choose(index) },
+      el("li", {}, el("button", { type: "button", "aria-pressed": index === this.state.chosen, onclick: () => { this.touched = true; this.choose(index); } },
         el("span", { class: "name" }, `layer ${one.layer + 1}, unit ${one.unit}`),
         el("span", { class: "bar" }, el("i", { style: { width: `${(100 * Math.abs(one.contrast)) / most}%`, background: Palette.signed(one.contrast < 0 ? -0.8 : 0.8) } })),
         el("span", { class: "p" }, Say.signed(one.contrast, 1))))

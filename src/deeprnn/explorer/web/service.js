@@ -11,6 +11,7 @@ function serve(port) {
   let texts = [];
   const live = {};
   let wanted = 0;
+  let asked = 0;
 
   const pause = () =>
     new Promise((resolve) => {
@@ -39,10 +40,13 @@ function serve(port) {
     if (end === one.symbols.length) port.postMessage({ event: "read", text: texts.indexOf(one) });
   }
 
-  /** Reads all shown texts in the background. */
+  const rest = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+
+  /** Reads all shown texts in the background, while nothing is asked. */
   async function readAll() {
     const unread = (one) => one.reading.length < one.symbols.length;
     for (;;) {
+      while (asked) await rest(10);
       const next = unread(texts[wanted]) ? texts[wanted] : texts.find(unread);
       if (!next) return;
       advance(next);
@@ -221,10 +225,12 @@ function serve(port) {
   };
 
   port.onmessage = async ({ data: { id, ask, given } }) => {
+    asked++;
     try {
       port.postMessage({ id, answer: await answers[ask](given) });
     } catch (error) {
       port.postMessage({ id, error: String(error?.stack ?? error) });
     }
+    asked--;
   };
 }

@@ -5,7 +5,7 @@ class TextView {
    * @param label for those who don't see it. @param bands [{height}], from top to bottom beneath a line.
    * @param oncursor (index), onselect (from, to) when they change by a person's hand.
    */
-  constructor({ label, bands = [], oncursor = () => {}, onselect = null }) {
+  constructor({ label, bands = [], short = false, oncursor = () => {}, onselect = null }) {
     this.bands = bands;
     this.oncursor = oncursor;
     this.onselect = onselect;
@@ -13,7 +13,7 @@ class TextView {
     this.anchor = 0;
     this.colourOf = () => null;
     const keys = onselect ? "Arrow keys move, with shift they select." : "Arrow keys move.";
-    this.box = el("div", { class: "text", tabindex: 0, role: "application", "aria-label": `${label}. ${keys}` });
+    this.box = el("div", { class: short ? "text short" : "text", tabindex: 0, role: "application", "aria-label": `${label}. ${keys}` });
     this.element = el("div", { class: "text-frame" }, this.box);
     this.box.addEventListener("keydown", (event) => this.press(event));
     this.box.addEventListener("pointerdown", (event) => this.point(event, false));
@@ -27,7 +27,9 @@ class TextView {
     this.symbols = symbols;
     this.cursor = this.anchor = Math.min(cursor, symbols.length - 1);
     this.selection = null;
+    this.box.scrollTop = 0;
     this.layOut();
+    this.reveal(this.cursor);
   }
 
   layOut() {
@@ -111,7 +113,7 @@ class TextView {
     if (!extend) this.anchor = this.cursor;
     if (this.onselect) this.selection = [Math.min(this.anchor, this.cursor), Math.max(this.anchor, this.cursor) + 1];
     this.mark();
-    this.cells[this.cursor].scrollIntoView({ block: "nearest" });
+    this.reveal(this.cursor);
     this.oncursor(this.cursor);
     if (this.onselect) this.onselect(...this.selection);
   }
@@ -121,6 +123,16 @@ class TextView {
     this.cursor = to - 1;
     this.selection = [from, to];
     this.mark();
+    this.reveal(from);
+  }
+
+  /** Scrolls the text, not the page, so far that a character can be seen. */
+  reveal(i) {
+    const line = this.cells[i]?.closest(".line");
+    if (!line) return;
+    const top = line.offsetTop, bottom = top + line.offsetHeight;
+    if (top < this.box.scrollTop) this.box.scrollTop = top - 10;
+    else if (bottom > this.box.scrollTop + this.box.clientHeight) this.box.scrollTop = bottom - this.box.clientHeight + 10;
   }
 
   point(event, extend) {

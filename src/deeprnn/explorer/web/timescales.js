@@ -37,7 +37,7 @@ const TimeScales = {
 
   words: () => `Autocorrelation times of units; medians: ${Content.net.layers.map((_, layer) => `layer ${layer + 1} ${Say.number(TimeScales.median(TimeScales.times(layer)), 1)} characters`).join(", ")}`,
 
-  figure(state) {
+  figure(state, width) {
     const layers = Content.net.layers.map((_, layer) => layer);
     const scattered = (unit) => (((unit * 0.618034) % 1) - 0.5) * 0.62;
     const byGate = state.by !== "layer";
@@ -59,11 +59,11 @@ const TimeScales = {
       const x = TimeScales.median(TimeScales.times(layer));
       return { type: "line", x0: x, x1: x, y0: layer + 0.6, y1: layer + 1.4, line: { color: Theme.colour("--ink"), width: 3 } };
     });
-    const ticks = [1, 2, 5, 10, 20, 50, 100, 200, 500];
+    const ticks = width < 500 ? [1, 3, 10, 30, 100, 300] : [1, 2, 5, 10, 20, 50, 100, 200, 500];
     return {
       data,
       layout: {
-        xaxis: { type: "log", tickvals: ticks, ticktext: ticks.map(String), title: "characters until it no longer resembles itself" },
+        xaxis: { type: "log", tickvals: ticks, ticktext: ticks.map(String), title: "characters until it is no longer like itself" },
         yaxis: byGate
           ? { title: `share of steps: ${state.by}`, rangemode: "tozero" }
           : { tickvals: layers.map((layer) => layer + 1), ticktext: layers.map((layer) => `layer ${layer + 1}`), showgrid: false, ticks: "", range: [0.4, layers.length + 0.6] },
