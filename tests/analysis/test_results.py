@@ -18,7 +18,22 @@ def _results() -> Results:
     results = Results(facts={"seeds": 2, "characters": 100})
     results.add(1, "depth", "accuracy", Interval(0.8, 0.7, 0.9), seed=0)
     results.add(0, "depth", "accuracy", 0.5, control="window")
-    results.probes.append(ProbeRow("depth", 8.0, 0.4, 0.5, (0.5, 0.6), (0.8, 0.9), (0.1, math.nan), 1.6, (True, False)))
+    results.probes.append(
+        ProbeRow(
+            label="depth",
+            need=0.8,
+            chance=0.4,
+            window=0.5,
+            untrained=(0.5, 0.6),
+            layers=(0.8, 0.9),
+            low=(0.7, 0.8),
+            high=(0.9, 1.0),
+            bits=(0.1, math.nan),
+            centre=1.6,
+            above=(True, False),
+        )
+    )
+    results.parts["ripples"] = {"n": 3, "layers": [{"half": {"value": math.nan, "low": 1.0, "high": 2.0}}]}
     results.verdict = judge(list("abcdefgh"), need, 1 + need[None] / 8, layers=2)
     return results
 
@@ -41,6 +56,7 @@ def test_the_summary_holds_what_other_programs_read(tmp_path: Path) -> None:
     (row,) = summary["probes"]
     assert (row["label"], row["window"], row["untrained"], row["layers"]) == ("depth", 0.5, [0.5, 0.6], [0.8, 0.9])
     assert row["bits"] == [0.1, None]
+    assert summary["ripples"]["layers"][0]["half"] == {"value": None, "low": 1.0, "high": 2.0}
 
 
 def test_a_failure_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -189,10 +189,10 @@ def test_labels_and_windows_stand_at_their_characters(kind: type[Characters] | t
 def test_states_are_those_after_each_character() -> None:
     documents = _documents()
     vocabulary = Characters.of(documents)
-    material = gather(documents, vocabulary, files=14, per_file=10_000, characters=50)
+    material = gather(documents, vocabulary, files=14, per_file=10_000, characters=600)
     net = DeepRNN(len(vocabulary), [GRU(5), GRU(6)])
     states = material.states(net)
-    for row in (0, 20, 49):
+    for row in (0, 250, 599):
         column = int(material.groups[row])
         alone = net(material.x[: int(material.step[row]) + 1, column : column + 1])
         torch.testing.assert_close(states[1][row], alone.hidden[1][-1, 0].detach(), atol=1e-5, rtol=1e-4)
@@ -224,7 +224,7 @@ def test_too_little_text_is_refused() -> None:
 def test_snippets_lie_within_texts() -> None:
     documents = _documents()
     vocabulary = Characters.of(documents)
-    material = gather(documents, vocabulary, files=14, per_file=10_000, characters=50)
+    material = gather(documents, vocabulary, files=14, per_file=10_000, characters=600)
     texts = [document.content.decode() for document in documents]
     for column in material.snippets(20, 40, seed=0).T:
         assert any(vocabulary.decode(column.tolist()) in text for text in texts)

@@ -54,11 +54,36 @@ def test_what_depth_alone_gives_is_no_support() -> None:
 
 
 def test_training_may_add_to_what_depth_gives() -> None:
-    noisy = _centres(1, 0.5, 5)
-    verdict = judge(NAMES, NEED, _centres(1, 0.0, 0), untrained=noisy, layers=LAYERS)
+    # Depth alone orders the labels as well as can be, but closely: no rho could exceed its rho.
+    verdict = judge(NAMES, NEED, _centres(1, 0.1, 0), untrained=_centres(0.1, 0.001, 1), layers=LAYERS)
     assert verdict.untrained is not None
-    assert verdict.untrained.low > 0
+    assert verdict.untrained.low > 0.9
+    assert verdict.shift is not None
+    assert verdict.shift.low > 0
     assert verdict.finding == "supported"
+
+
+def test_a_label_that_is_seldom_read_is_left_out_and_named() -> None:
+    centres = np.repeat(_centres(1, 0.1, 0)[:, None], 10, axis=1)
+    centres[:, :6, 0] = np.nan  # in most samples
+    centres[:, :4, 1] = np.nan  # in some
+    verdict = judge(NAMES, NEED, centres, layers=LAYERS)
+    assert (verdict.n, verdict.unread) == (N - 1, ("label 0",))
+    assert "Left out, since no layer lets a linear reader know them: label 0." in verdict.paragraph
+    assert verdict.finding == "supported"
+
+
+def test_labels_that_only_the_trained_net_knows_still_count() -> None:
+    untrained = _centres(1, 0.1, 1)
+    untrained[:, 6:] = np.nan
+    verdict = judge(NAMES, NEED, _centres(1, 0.1, 0), untrained=untrained, layers=LAYERS)
+    assert verdict.n == N
+    assert verdict.trained.rho == judge(NAMES, NEED, _centres(1, 0.1, 0), layers=LAYERS).trained.rho
+
+
+def test_rank_correlation_leaves_out_pairs_without_a_value() -> None:
+    first, second = np.array([1.0, 2.0, 3.0, 4.0]), np.array([2.0, np.nan, 9.0, 4.0])
+    assert spearman(first, second) == spearman(first[[0, 2, 3]], second[[0, 2, 3]]) == 0.5
 
 
 def test_an_exception_is_named() -> None:
@@ -77,12 +102,6 @@ def test_one_layer_few_labels_or_equal_centres_say_nothing() -> None:
     flat = judge(NAMES, NEED, np.full((1, N), 2.0), layers=LAYERS)
     assert flat.finding == "not supported"
     assert math.isnan(flat.trained.rho)
-
-
-def test_a_label_that_no_layer_holds_is_left_out() -> None:
-    centres = _centres(1, 0.1, 0)
-    centres[1, 5] = np.nan
-    assert judge(NAMES, NEED, centres, layers=LAYERS).n == N - 1
 
 
 def test_spearman_equals_scipys() -> None:

@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from deeprnn.analysis.context_need import WINDOWS
+from deeprnn.analysis.context_need import WINDOWS, need_of
 from deeprnn.analysis.examples import Labels, Split, standardise, window_features
 from deeprnn.analysis.features import Beside, Features
-from deeprnn.analysis.material import Material
+from deeprnn.analysis.material import Material, Progress
 from deeprnn.analysis.probes import (
     bits_over,
     centre_of_gravity,
@@ -32,8 +32,6 @@ _ONE_PENALTY = (100.0,)
 
 Key: TypeAlias = tuple[Control, int, str]
 """What a probe read: the net or a control, the layer (1 and up; 0 for none), and "states", "window 8" or "both"."""
-Progress: TypeAlias = Callable[[str, int, int], None]
-"""Called with what is being done, how much of it is done, and how much there is."""
 
 
 @dataclass
@@ -89,7 +87,7 @@ class Knowledge:
             for label in range(len(self.labels.names))
         ]
         whole = np.array([float(self.marginal(label)) for label in range(len(self.labels.names))])
-        return np.minimum(np.array(left) / whole[:, None], 1.0).mean(1)
+        return need_of(np.array(left), whole)
 
 
 def probe_layers(
@@ -180,17 +178,12 @@ def write_rows(knowledge: Knowledge, results: Results) -> None:
     for control in ("trained", "untrained"):
         centres = knowledge.centres(control)
         for label, name in enumerate(names):
-            samples = centres[:, :, label].mean(0)
-            finite = samples[np.isfinite(samples)]
-            if len(finite):
-                low, high = np.quantile(finite, [0.025, 0.975])
-                found = Interval(float(finite.mean()), float(low), float(high))
-                results.add(0, name, "centre of gravity", found, control=control)
+            results.add(0, name, "centre of gravity", _centre(centres[:, :, label]), control=control)
 
 
 def probe_rows(knowledge: Knowledge) -> list[ProbeRow]:
     """A row a label, the one that needs least context first."""
-    need, centres = knowledge.need(), knowledge.centres("trained").mean((0, 1))
+    need, centres = knowledge.need(), knowledge.centres("trained")
     layers = range(1, knowledge.layers + 1)
     rows: list[ProbeRow] = []
     for label in np.argsort(need, kind="stable").tolist():
@@ -198,6 +191,10 @@ def probe_rows(knowledge: Knowledge) -> list[ProbeRow]:
         def accuracy(key: Key, m: int = label) -> float:
             return float(knowledge.figure(key, m, "accuracy")(None))
 
+        ours = [
+            interval(knowledge.figure(("trained", layer, "states"), label, "accuracy"), knowledge.weights)
+            for layer in layers
+        ]
         against = sorted(layer for control, layer, _ in knowledge.scores if control == "against")
         rows.append(
             ProbeRow(
@@ -206,14 +203,25 @@ def probe_rows(knowledge: Knowledge) -> list[ProbeRow]:
                 chance=_chance(knowledge, label),
                 window=accuracy(("window", 0, f"window {HEADLINE}")),
                 untrained=tuple(accuracy(("untrained", layer, "states")) for layer in layers),
-                layers=tuple(accuracy(("trained", layer, "states")) for layer in layers),
+                layers=tuple(one.value for one in ours),
+                low=tuple(one.low for one in ours),
+                high=tuple(one.high for one in ours),
                 bits=tuple(_added(knowledge, "trained", layer, label).value for layer in layers),
-                centre=float(centres[label]),
+                centre=_centre(centres[:, :, label]).value,
                 above=tuple(_is_above(knowledge, layer, label) for layer in layers),
                 against=tuple(accuracy(("against", layer, "states")) for layer in against),
             )
         )
     return rows
+
+
+def _centre(samples: Floats) -> Interval:
+    """A label's centre of gravity from samples (S, R); nan where it can't be read in most, as in the verdict."""
+    finite = samples[np.isfinite(samples)]
+    if 2 * finite.size <= samples.size:
+        return Interval(float("nan"), float("nan"), float("nan"))
+    low, high = np.quantile(finite, [0.025, 0.975])
+    return Interval(float(finite.mean()), float(low), float(high))
 
 
 def _added(knowledge: Knowledge, control: Control, layer: int, label: int) -> Interval:

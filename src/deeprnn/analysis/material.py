@@ -1,8 +1,8 @@
 """What an analysis reads: held-out text side by side, its labels, and the states of a net at some of its characters."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import torch
@@ -14,6 +14,9 @@ from deeprnn.analysis.labels import Kind
 from deeprnn.analysis.scores import Ints
 from deeprnn.deep import DeepRNN
 from deeprnn.text import BOUNDARY, Document, TextError, Vocabulary
+
+Progress: TypeAlias = Callable[[str, int, int], None]
+"""Called with what is being done, how much of it is done, and how much there is."""
 
 LONGEST_WINDOW = 24
 """Characters of the widest window that a layer is compared with."""
@@ -43,7 +46,7 @@ class Material:
         following: (T, B) the symbol after each; -1 behind a text's end.
         lengths: (B,) how many steps hold text, the boundary included.
         step, groups: (N,) where each looked-at character is: x[step, groups] is the character itself.
-        labels: of these characters.
+        labels: of these characters. kind: which set of labels they are from.
         notices: what a reader should know, such as files that were left out.
     """
 
@@ -54,6 +57,7 @@ class Material:
     step: Tensor
     groups: Ints
     labels: Labels
+    kind: Kind
     notices: tuple[str, ...]
 
     @property
@@ -134,7 +138,7 @@ def gather(
     labels, unused = _label_matrix(pieces, step, groups, kind)
     notices += unused
     names = tuple(piece.name for piece in pieces)
-    return Material(names, x, following, lengths, torch.from_numpy(step + 1), groups, labels, tuple(notices))
+    return Material(names, x, following, lengths, torch.from_numpy(step + 1), groups, labels, kind, tuple(notices))
 
 
 def kind_of(documents: Sequence[Document]) -> Kind:

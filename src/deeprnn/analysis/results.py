@@ -1,4 +1,32 @@
-"""Results as one tidy table, and the few figures that other programs ask for, on disk."""
+"""Results on disk: all figures as one tidy table, and those that are shown as JSON.
+
+`analysis.parquet` holds a row a figure: layer, label, metric, value, low, high, seed, control (see `Row`).
+
+`analysis.json` holds what the printed table and the page show. A *figure* is `{"value", "low", "high"}`, the value and
+its 95 % bootstrap interval; a number that does not exist is null; layers count from 1, units from 0.
+
+    format              "deeprnn analysis 1"
+    verdict             "supported" | "not supported" | "contradicted"; paragraph: it in plain words
+    rho, low, high      Spearman's rho between labels' context need and centre of gravity, its 95 % interval
+    n, seeds            labels that it rests on, splits of the files
+    untrained           {rho, low, high} of the same net untrained, or null; shift: {rho, low, high} of what training
+                        added to the centres, or null; exceptions, unread: labels by name
+    probes              a row a label, least context need first: label, need, chance, window, untrained [L], layers [L],
+                        low [L], high [L], bits [L], centre, above [L], against [layers of the other net] (`ProbeRow`)
+    ripples             {n: places, seeds: nets untrained, layers: [{layer, curve [T], low [T], high [T],
+                        untrained_low [T], untrained_high [T], half, one_percent, tail: figures,
+                        untrained_half, untrained_one_percent, untrained_tail: [a number a net]}]}
+    construction        {n: texts, seeds, layers: [{layer, half: {value: the median unit, low, high: quartiles},
+                        correlation [T]: the mean over units, half_of_units [H], and the same as untrained_...}]}
+    lens                {n: characters, seeds, layers: [{layer, bits, accuracy, untrained_bits, untrained_accuracy}]},
+                        figures
+    ablation            {n: characters, seeds, bits: the net's own figure, layers: [{layer, zero, mean,
+                        resets: {"k": figure}}]}, figures of bits a character lost
+    units               {n: characters, seeds, layers: [{layer, best: [{label, class, unit, auc, p, untrained_auc}],
+                        autocorrelation_time [H], gates: {gate: {open [H], shut [H]}}}]}
+    run, network [L], parameters, files, characters, labels, window, windows, effort, notices, bits_per_character,
+    seconds; against: {run, network, parameters, bits_per_character, bits_over_run} where there is another net
+"""
 
 import json
 import math
@@ -54,6 +82,7 @@ class ProbeRow:
         chance: the share of its most frequent class.
         window: accuracy from the last characters alone.
         untrained, layers: accuracy at each layer of the net untrained, and of the net.
+        low, high: the 95 % interval of `layers`, over files.
         bits: what each layer adds over the window, in bits. centre: its centre of gravity, layers counted from 1.
         above: for each layer, whether it is above both its controls: the interval of its lead over the window, and
             over the same layer untrained, lies above 0.
@@ -66,6 +95,8 @@ class ProbeRow:
     window: float
     untrained: tuple[float, ...]
     layers: tuple[float, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
     bits: tuple[float, ...]
     centre: float
     above: tuple[bool, ...]
@@ -80,12 +111,14 @@ class Results:
         rows: the tidy table.
         probes: a row a label, least context need first.
         verdict: None until it is reached.
+        parts: the other measurements as `analysis.json` has them: ripples, construction, lens, ablation, units.
         facts: what was analysed and how: run, characters, files, window, settings.
     """
 
     rows: list[Row] = field(default_factory=list[Row])
     probes: list[ProbeRow] = field(default_factory=list[ProbeRow])
     verdict: Verdict | None = None
+    parts: dict[str, Any] = field(default_factory=dict[str, Any])
     facts: dict[str, Any] = field(default_factory=dict[str, Any])
 
     def add(
@@ -134,9 +167,12 @@ class Results:
             "n": verdict.n,
             "seeds": self.facts.get("seeds", verdict.seeds),
             "untrained": None if verdict.untrained is None else asdict(verdict.untrained),
+            "shift": None if verdict.shift is None else asdict(verdict.shift),
             "exceptions": list(verdict.exceptions),
+            "unread": list(verdict.unread),
             "paragraph": verdict.paragraph,
             "probes": [asdict(probe) for probe in self.probes],
+            **self.parts,
             **self.facts,
         }
         return _without_nan(content)

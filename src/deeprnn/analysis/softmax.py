@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 
 import torch
@@ -31,12 +32,12 @@ class Blocks:
     def columns(self) -> int:
         return sum(self.sizes)
 
-    @property
+    @cached_property
     def slices(self) -> tuple[slice, ...]:
         ends = torch.tensor((0, *self.sizes)).cumsum(0).tolist()
         return tuple(slice(a, b) for a, b in pairwise(ends))
 
-    @property
+    @cached_property
     def of_column(self) -> Tensor:
         """(C,) the block of each column."""
         return torch.repeat_interleave(torch.arange(len(self.sizes)), torch.tensor(self.sizes))
@@ -109,19 +110,21 @@ def fit(
     else:
         weight = torch.cat([start.weight, start.bias[None]])
     logits = problem.times(weight)
-    loss, gradient = problem.evaluate(weight, logits)
+    loss, errors = problem.losses(weight, logits)
+    gradient = problem.gradient(weight, errors)
     history = _History(blocks, problem.precondition())
     done = 0
     while done < iterations and float(gradient.abs().max()) > tolerance:
         direction = history.direction(gradient)
         slope = blocks.sum((direction * gradient).sum(0))
         along = problem.times(direction)
-        step = problem.line_search(weight, direction, logits, along, loss, slope)
-        moved = direction * step[blocks.of_column]
+        step, loss, errors = problem.line_search(weight, direction, logits, along, loss, slope, errors)
+        of_column = step[blocks.of_column]
+        moved = direction * of_column
         weight = weight + moved
-        logits = logits + along * step[blocks.of_column]
+        logits = logits + along * of_column[:, None]
         before = gradient
-        loss, gradient = problem.evaluate(weight, logits)
+        gradient = problem.gradient(weight, errors)
         history.add(moved, gradient - before)
         done += 1
         if not bool((step > 0).any()):
@@ -130,7 +133,11 @@ def fit(
 
 
 class _Problem:
-    """The objectives of all labels, (M,), and their gradient, (D + 1, C); the last row is the bias."""
+    """The objectives of all labels, (M,), and their gradient, (D + 1, C); the last row is the bias.
+
+    Logits and errors are (C, N): a class's values for all rows lie side by side, so that the softmax over few classes
+    runs along the rows.
+    """
 
     def __init__(self, features: Features, labels: Tensor, blocks: Blocks, penalty: Tensor | float) -> None:
         if labels.shape != (len(blocks.sizes), features.rows):
@@ -139,60 +146,75 @@ class _Problem:
                 f"features need ({len(blocks.sizes)}, {features.rows})."
             )
         self.features, self.blocks = features, blocks
-        self._labels, self._scored = labels, labels >= 0
-        self._counts = self._scored.sum(1).clamp(min=1).float()
-        self._penalty = torch.as_tensor(penalty, dtype=torch.float32).expand(len(blocks.sizes)) / self._counts
-        self._slices = blocks.slices
+        scored = labels >= 0
+        counts = scored.sum(1).clamp(min=1).float()
+        self._chosen = labels.clamp(min=0)
+        self._share = scored / counts[:, None]
+        self._penalty = torch.as_tensor(penalty, dtype=torch.float32).expand(len(blocks.sizes)) / counts
 
     def times(self, weight: Tensor) -> Tensor:
-        return self.features.times(weight[:-1]) + weight[-1]
+        return self.features.times(weight[:-1]).T.contiguous() + weight[-1][:, None]
 
     def precondition(self) -> Precondition:
         inner = self.features.precondition(self._penalty[self.blocks.of_column])
         return lambda gradient: torch.cat([inner(gradient[:-1]), gradient[-1:] / CURVATURE])
 
-    def evaluate(self, weight: Tensor, logits: Tensor) -> tuple[Tensor, Tensor]:
+    def losses(self, weight: Tensor, logits: Tensor) -> tuple[Tensor, Tensor]:
+        """(M,) objectives and (C, N) their derivatives by the logits."""
         errors = torch.empty_like(logits)
-        losses: list[Tensor] = []
-        for label, scored, count, part in zip(self._labels, self._scored, self._counts, self._slices, strict=True):
-            log_p = F.log_softmax(logits[:, part], dim=1)
-            chosen = label.clamp(min=0)[:, None]
-            losses.append(-(log_p.gather(1, chosen)[:, 0] * scored).sum() / count)
-            error = log_p.exp_().scatter_add_(1, chosen, torch.full_like(chosen, -1, dtype=log_p.dtype))
-            torch.mul(error, (scored / count)[:, None], out=errors[:, part])
-        penalty = self._penalty[self.blocks.of_column]
-        gradient = torch.cat([self.features.transposed_times(errors), errors.sum(0, keepdim=True)])
-        gradient[:-1] += weight[:-1] * penalty
-        return torch.stack(losses) + self._penalties(weight), gradient
+        losses = [self._softmax(b, logits[part], errors[part]) for b, part in enumerate(self.blocks.slices)]
+        return torch.stack(losses) + self._penalties(weight), errors
+
+    def gradient(self, weight: Tensor, errors: Tensor) -> Tensor:
+        gradient = torch.cat([self.features.transposed_times(errors.T), errors.sum(1)[None]])
+        gradient[:-1] += weight[:-1] * self._penalty[self.blocks.of_column]
+        return gradient
 
     def line_search(
-        self, weight: Tensor, direction: Tensor, logits: Tensor, along: Tensor, loss: Tensor, slope: Tensor
-    ) -> Tensor:
-        """(M,) steps that bring each label enough decrease (Armijo), 1 where that does; 0 where none was found."""
-        step = torch.ones_like(loss)
+        self,
+        weight: Tensor,
+        direction: Tensor,
+        logits: Tensor,
+        along: Tensor,
+        loss: Tensor,
+        slope: Tensor,
+        errors: Tensor,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """(M,) steps that bring each label enough decrease (Armijo), 1 where that does; 0 where none was found.
+
+        With them the objectives and errors where they lead.
+        """
+        step = torch.where(slope < 0, 1.0, 0.0)
         accepted = slope >= 0
-        step[accepted] = 0
-        of_column = self.blocks.of_column
+        found, reached = loss.clone(), errors.clone()
         for _ in range(_HALVINGS):
-            new = self._loss(logits, along, step, ~accepted) + self._penalties(weight + direction * step[of_column])
+            penalties = self._penalties(weight + direction * step[self.blocks.of_column])
+            for b, part in enumerate(self.blocks.slices):
+                if not accepted[b]:
+                    at = torch.add(logits[part], along[part], alpha=float(step[b]))
+                    found[b] = self._softmax(b, at, reached[part]) + penalties[b]
             # Near the minimum a decrease drowns in float32's rounding: what is lost in it is let pass.
-            accepted |= new <= loss + _ENOUGH * step * slope + 1e-6 * loss.abs()
+            accepted |= found <= loss + _ENOUGH * step * slope + 1e-6 * loss.abs()
             if bool(accepted.all()):
-                return step
+                return step, found, reached
             step = torch.where(accepted, step, step / 2)
-        return torch.where(accepted, step, 0.0)
+        for b, part in enumerate(self.blocks.slices):
+            if not accepted[b]:
+                reached[part] = errors[part]
+        return torch.where(accepted, step, 0.0), torch.where(accepted, found, loss), reached
 
     def _penalties(self, weight: Tensor) -> Tensor:
         return 0.5 * self._penalty * self.blocks.sum(weight[:-1].square().sum(0))
 
-    def _loss(self, logits: Tensor, along: Tensor, step: Tensor, wanted: Tensor) -> Tensor:
-        losses = torch.zeros_like(step)
-        for b, part in enumerate(self._slices):
-            if wanted[b]:
-                at = logits[:, part] + step[b] * along[:, part]
-                chosen = at.gather(1, self._labels[b].clamp(min=0)[:, None])[:, 0]
-                losses[b] = ((at.logsumexp(1) - chosen) * self._scored[b]).sum() / self._counts[b]
-        return losses
+    def _softmax(self, b: int, logits: Tensor, errors: Tensor) -> Tensor:
+        """The mean loss of label b at its logits (K, N); what goes into `errors` (K, N) is its derivative."""
+        share, chosen = self._share[b], self._chosen[b][None]
+        peak = logits.amax(0)
+        torch.sub(logits, peak, out=errors).exp_()
+        total = errors.sum(0)
+        surprise = total.log() + peak - logits.gather(0, chosen)[0]
+        errors.mul_(share / total).scatter_add_(0, chosen, -share[None])
+        return surprise @ share
 
 
 class _History:

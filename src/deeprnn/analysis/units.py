@@ -173,11 +173,18 @@ def _lagged(series: Tensor, lags: int) -> Tensor:
 
 def _ranks(states: Tensor) -> Tensor:
     """(N, H) ranks from 0, equal values sharing their mean rank."""
-    ordered = states.T.contiguous().sort(dim=1).values
-    values = states.T.contiguous()
-    low = torch.searchsorted(ordered, values, right=False)
-    high = torch.searchsorted(ordered, values, right=True)
-    return ((low + high - 1) / 2).T.double()
+    ordered, order = states.T.contiguous().sort(dim=1)
+    places = torch.arange(len(states)).expand_as(ordered)
+    begins = torch.ones_like(ordered, dtype=torch.bool)
+    begins[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
+    if not bool(begins.all()):
+        ends = torch.ones_like(begins)
+        ends[:, :-1] = begins[:, 1:]
+        first = torch.where(begins, places, 0).cummax(1).values
+        last = torch.where(ends, places, len(states)).flip(1).cummin(1).values.flip(1)
+        places = (first + last) / 2
+    ranks = torch.empty(ordered.shape, dtype=torch.float64)
+    return ranks.scatter_(1, order, places.double()).T
 
 
 def _auc_of_ranks(ranks: Tensor, positive: Tensor) -> Tensor:

@@ -34,17 +34,21 @@ class Verdict:
     Attributes:
         finding: see `judge`.
         trained, untrained: the correlation in the net, and in the same net untrained.
-        n: labels. seeds: repetitions, each with its own split of the files.
+        shift: the correlation of need with what training added to the centres.
+        n: labels that can be read from the net. seeds: repetitions, each with its own split of the files.
         exceptions: labels that stand elsewhere than their context need says, the farthest first.
+        unread: labels that no layer lets a linear reader know, so that they have no centre and are left out.
         paragraph: all of this in plain words.
     """
 
     finding: Finding
     trained: Correlation
     untrained: Correlation | None
+    shift: Correlation | None
     n: int
     seeds: int
     exceptions: tuple[str, ...]
+    unread: tuple[str, ...]
     paragraph: str
 
 
@@ -61,15 +65,20 @@ def judge(
 
     Definition: Spearman's rho, over labels, between how much context a label needs (fixed from windows of the text,
     before any net) and its centre of gravity over the layers. `supported`: the interval lies above 0, and, where the
-    same net untrained shows the same (its interval lies above 0 too), the trained one's rho exceeds it by an
-    interval above 0. `contradicted`: the interval lies below 0. Else `not supported`, which also says that there
-    are too few labels or seeds to know.
+    same net untrained shows the same (its interval lies above 0 too), so does that of the shift: rho between need and
+    what training added to each label's centre. `contradicted`: the interval lies below 0. Else `not supported`, which
+    also says that there are too few labels or seeds to know.
+
+    The shift, and not the difference of the two rhos: those are ranks, and where depth alone orders the labels well,
+    however closely together, no training could raise its rho above 1.
 
     Args:
         names: n labels. need: (n,) context need, larger = more.
         centres: (S, R, n) centres of gravity for each seed and each of R bootstrap samples of its files, or (S, n);
-            nan where a label can't be read at any layer (a label with a nan is left out).
-        untrained: the same of the net untrained; its rows are samples of their own.
+            nan where a label can't be read at any layer. A label that can't in most samples is left out; the others
+            are left out of the samples in which they can't.
+        untrained: the same of the net untrained, sample by sample on the same files; a label that can be read from
+            the trained net only has no shift.
         layers: L; one layer has no order, so the finding is `not supported`.
         seed: of the bootstrap.
 
@@ -85,21 +94,38 @@ def judge(
     'supported'
     """
     centres = _by_seed(centres)
-    known = np.isfinite(centres).all((0, 1)) & np.isfinite(need)
-    if untrained is not None:
-        untrained = _by_seed(untrained)
-        known &= np.isfinite(untrained).all((0, 1))
+    known = np.isfinite(need) & _is_read(centres)
     kept = [name for name, holds in zip(names, known, strict=True) if holds]
+    unread = tuple(name for name, holds in zip(names, known, strict=True) if not holds)
     need, centres = need[known], centres[..., known]
-    untrained = None if untrained is None else untrained[..., known]
-    seeds, centre = len(centres), centres.mean((0, 1))
-    draws = _draws(len(kept), seed)
-    ours, drawn = _correlate(need, centres, draws, seed)
-    theirs, drawn_untrained = (None, None) if untrained is None else _correlate(need, untrained, draws, seed + 1)
-    finding, reason = _find(ours, drawn, theirs, drawn_untrained, len(kept), layers)
+    ours = _correlate(need, centres, seed)
+    theirs = shift = None
+    if untrained is not None:
+        bare = _by_seed(untrained)[..., known]
+        bare = np.where(_is_read(bare), bare, np.nan)
+        theirs, shift = _correlate(need, bare, seed), _correlate(need, centres - bare, seed)
+    finding, reason = _find(ours, theirs, shift, len(kept), layers)
+    centre = _mean(centres, (0, 1))
     exceptions = _exceptions(kept, need, centre) if len(kept) >= FEWEST else ()
-    paragraph = _paragraph(finding, reason, ours, theirs, kept, need, centre, seeds, layers, exceptions)
-    return Verdict(finding, ours, theirs, len(kept), seeds, exceptions, paragraph)
+    paragraph = _paragraph(finding, reason, ours, theirs, shift, kept, need, centre, len(centres), layers)
+    if exceptions:
+        paragraph += f" Exceptions: {', '.join(exceptions)}."
+    if unread:
+        paragraph += f" Left out, since no layer lets a linear reader know them: {', '.join(unread)}."
+    return Verdict(finding, ours, theirs, shift, len(kept), len(centres), exceptions, unread, paragraph)
+
+
+def _is_read(centres: Floats) -> NDArray[np.bool_]:
+    """(n,) whether a label has a centre in most samples (S, R, n)."""
+    return np.isfinite(centres).mean((0, 1)) > 0.5
+
+
+def _mean(values: Floats, axis: int | tuple[int, ...]) -> Floats:
+    """The mean of what is finite; nan where nothing is."""
+    finite = np.isfinite(values)
+    count = finite.sum(axis)
+    total = np.where(finite, values, 0.0).sum(axis)
+    return np.divide(total, count, out=np.full(np.shape(total), np.nan), where=count > 0)
 
 
 def _by_seed(centres: Floats) -> Floats:
@@ -110,12 +136,22 @@ def _by_seed(centres: Floats) -> Floats:
 def spearman(first: Floats, second: Floats) -> Floats:
     """Rank correlation along the last axis, ties sharing their mean rank; nan where all values are equal.
 
+    Pairs of which one is nan are left out.
+
     >>> float(spearman(np.array([1.0, 2.0, 3.0]), np.array([2.0, 9.0, 4.0])))
     0.5
     """
-    a, b = (rank - rank.mean(-1, keepdims=True) for rank in (_ranks(first), _ranks(second)))
+    first, second = np.broadcast_arrays(first, second)
+    both = np.isfinite(first) & np.isfinite(second)
+    a, b = (_deviations(np.where(both, values, np.nan)) for values in (first, second))
     spread = np.sqrt((a * a).sum(-1) * (b * b).sum(-1))
     return np.divide((a * b).sum(-1), spread, out=np.full(np.shape(spread), np.nan), where=spread > 0)
+
+
+def _deviations(values: Floats) -> Floats:
+    """Ranks less their mean; 0 for nan."""
+    ranks = np.where(np.isfinite(values), _ranks(values), np.nan)
+    return np.nan_to_num(ranks - _mean(ranks, -1)[..., None])
 
 
 def _ranks(values: Floats) -> Floats:
@@ -124,26 +160,24 @@ def _ranks(values: Floats) -> Floats:
     return below + (equal - 1) / 2
 
 
-def _draws(n: int, seed: int) -> NDArray[np.int64]:
-    return np.random.default_rng(seed).integers(max(n, 1), size=(_RESAMPLES, n))
-
-
-def _correlate(need: Floats, centres: Floats, draws: NDArray[np.int64], seed: int) -> tuple[Correlation, Floats]:
-    if len(need) < FEWEST:
-        return Correlation(math.nan, math.nan, math.nan), np.full(len(draws), np.nan)
+def _correlate(need: Floats, centres: Floats, seed: int) -> Correlation:
+    """Labels, seeds, and samples of the files are drawn; the same ones for the same seed."""
+    n = len(need)
+    if np.isfinite(_mean(centres, (0, 1))).sum() < FEWEST:
+        return Correlation(math.nan, math.nan, math.nan)
     random = np.random.default_rng(seed)
     seeds, samples = centres.shape[:2]
-    size = (len(draws), seeds)
-    resampled = centres[random.integers(seeds, size=size), random.integers(samples, size=size)].mean(1)
-    drawn = spearman(need[draws], np.take_along_axis(resampled, draws, axis=1))
-    value = float(spearman(need, centres.mean((0, 1))))
+    labels, size = random.integers(n, size=(_RESAMPLES, n)), (_RESAMPLES, seeds)
+    resampled = _mean(centres[random.integers(seeds, size=size), random.integers(samples, size=size)], 1)
+    drawn = spearman(need[labels], np.take_along_axis(resampled, labels, axis=1))
+    value = float(spearman(need, _mean(centres, (0, 1))))
     finite = drawn[np.isfinite(drawn)]
     low, high = np.quantile(finite, [0.025, 0.975]) if len(finite) else (math.nan, math.nan)
-    return Correlation(value, float(low), float(high)), drawn
+    return Correlation(value, float(low), float(high))
 
 
 def _find(
-    ours: Correlation, drawn: Floats, theirs: Correlation | None, drawn_untrained: Floats | None, n: int, layers: int
+    ours: Correlation, theirs: Correlation | None, shift: Correlation | None, n: int, layers: int
 ) -> tuple[Finding, str]:
     if layers < 2:
         return "not supported", "the net has one layer, so there is no order of layers to speak of"
@@ -153,15 +187,13 @@ def _find(
         return "not supported", "all labels have the same centre, or need the same context"
     if ours.high < 0:
         return "contradicted", "labels that need more context are read at lower layers"
-    if ours.low <= 0:
+    if not ours.low > 0:
         return "not supported", "the interval of rho holds 0"
-    if theirs is not None and drawn_untrained is not None and theirs.low > 0:
-        # Both were drawn with the same labels, so the difference is paired.
-        ahead = (drawn - drawn_untrained)[np.isfinite(drawn - drawn_untrained)]
-        if len(ahead) == 0 or np.quantile(ahead, 0.025) <= 0:
-            return "not supported", "depth alone, in the same net untrained, gives as much"
-        return "supported", "and training has made it more than depth alone gives"
-    return "supported", "the interval of rho lies above 0"
+    if theirs is not None and shift is not None and theirs.low > 0:
+        if not shift.low > 0:
+            return "not supported", "depth alone, in the same net untrained, gives such an order too"
+        return "supported", "and more than depth alone gives"
+    return "supported", "the interval lies above 0"
 
 
 def _exceptions(names: Sequence[str], need: Floats, centre: Floats) -> tuple[str, ...]:
@@ -183,12 +215,12 @@ def _paragraph(
     reason: str,
     ours: Correlation,
     theirs: Correlation | None,
+    shift: Correlation | None,
     names: Sequence[str],
     need: Floats,
     centre: Floats,
     seeds: int,
     layers: int,
-    exceptions: Sequence[str],
 ) -> str:
     parts = [_WORDS[finding]]
     if math.isnan(ours.rho):
@@ -204,12 +236,15 @@ def _paragraph(
             if math.isfinite(theirs.rho)
             else "In the same net untrained there is no order to correlate."
         )
+    if shift is not None and math.isfinite(shift.rho):
+        parts.append(
+            f"What training added to a label's layer correlates with its need by {shift.rho:+.2f} ({shift.low:+.2f} to "
+            f"{shift.high:+.2f})."
+        )
     order = np.argsort(need, kind="stable")
     first, last = int(order[0]), int(order[-1])
     parts.append(
         f"At the two ends: {names[first]}, which needs least, is centred on layer {centre[first]:.2f}; "
         f"{names[last]}, which needs most, on layer {centre[last]:.2f}."
     )
-    if exceptions:
-        parts.append(f"Exceptions: {', '.join(exceptions)}.")
     return " ".join(parts)
