@@ -20,7 +20,7 @@ $(READY): pyproject.toml constraints.txt $(KERNELS)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "$$(grep '^pip==' constraints.txt)"
 	@echo "installing deeprnn and compiling its kernels into $(VENV): a minute or two the first time"
-	$(INSTALL) --editable .
+	$(INSTALL) --editable '.[analysis]'
 	@touch $@
 
 $(ALL_READY): $(READY)
@@ -28,8 +28,10 @@ $(ALL_READY): $(READY)
 	$(INSTALL) --editable '.[all]'
 	@touch $@
 
-demo: $(READY)  ## train a deep RNN on Python's own sources for DEMO_MINUTES (3), into runs/demo
+demo: $(READY)  ## train a deep RNN on Python's own sources for DEMO_MINUTES (3), and show what each layer knows
 	$(BIN)/deeprnn train --corpus python --minutes $(DEMO_MINUTES) --out runs/demo --overwrite
+	$(BIN)/deeprnn analyze runs/demo --quick
+	$(BIN)/deeprnn explore runs/demo
 
 test: $(ALL_READY)  ## the whole test suite
 	$(BIN)/python -m pytest

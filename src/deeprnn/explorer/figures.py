@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     import polars
 
 _DECAYS = {"half": "ripple half", "one_percent": "ripple 1 %", "tail": "ripple tail"}
+_PARTS = ("ripples", "construction", "lens", "ablation", "units")
 _CONSTRUCTION = ("first quartile", "median unit", "third quartile")
 
 
@@ -17,9 +18,9 @@ def measured(directory: Path) -> dict[str, Any]:
     """All of a run's figures.
 
     Returns:
-        "summary": `analysis.json`; "labels": for each label the figures of layers and controls; "ripples", "lens",
-        "ablation", "scales", "construction", "best": see the functions of those names. A figure with an interval is
-        [value, low, high]; what is no number is None.
+        "summary": `analysis.json`, of its longer parts only how many places they rest on; "labels": for each label the
+        figures of layers and controls; "ripples", "lens", "ablation", "scales", "construction", "best": see the
+        functions of those names. A figure with an interval is [value, low, high]; what is no number is None.
 
     Raises:
         FileNotFoundError: the run has not been analyzed; the message says how. ValueError: a file is damaged.
@@ -28,7 +29,7 @@ def measured(directory: Path) -> dict[str, Any]:
     table = _read_table(directory)
     layers = len(summary["network"])
     return {
-        "summary": summary,
+        "summary": {name: _counts(part) if name in _PARTS else part for name, part in summary.items()},
         "labels": {probe["label"]: _label(table, probe["label"], layers) for probe in summary["probes"]},
         "ripples": _ripples(table, layers),
         "lens": _lens(table, layers),
@@ -37,6 +38,11 @@ def measured(directory: Path) -> dict[str, Any]:
         "construction": _construction(table, layers),
         "best": _best(table),
     }
+
+
+def _counts(part: dict[str, Any]) -> dict[str, Any]:
+    """How many places a measurement rests on; its figures are taken from the table."""
+    return {name: part[name] for name in ("n", "seeds")}
 
 
 def is_stale(directory: Path, weights: Path) -> bool:
@@ -177,10 +183,11 @@ def _construction(table: "polars.DataFrame", layers: int) -> dict[str, Any]:
 
 def _best(table: "polars.DataFrame") -> dict[str, list[dict[str, Any]]]:
     """By "label: class", each layer's unit that tells the class best, with its AUC and the chance of one as good."""
-    found: dict[str, list[dict[str, Any]]] = {}
-    auc, chance = {}, {}
     import polars
 
+    found: dict[str, list[dict[str, Any]]] = {}
+    auc: dict[tuple[int, str], float | None] = {}
+    chance: dict[tuple[int, str], float | None] = {}
     trained = table.filter(polars.col("control") == "trained")
     for metric, into in (("best unit AUC", auc), ("best unit p", chance)):
         for layer, label, value in (

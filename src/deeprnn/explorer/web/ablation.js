@@ -20,7 +20,7 @@ Views.push({
           Plot.plot(Ablation.words(rows, changed.resets), () => Ablation.curves(rows, changed.resets), { height: 340 }),
         ],
         notes: [
-          `Bits a character lost, on the first ${Say.count(Content.measured.summary.effort.ablated)} characters of ${Say.many(Content.measured.summary.files, "held-out file")}; lines are 95 % intervals, paired, over files. One network, one seed. ` +
+          `Bits a character lost over n = ${Facts.count("ablation")} characters, the first ${Say.count(Content.measured.summary.effort.ablated)} of each of ${Say.many(Content.measured.summary.files, "held-out file")}; lines are 95 % intervals, paired, over files. One network, one seed. ` +
             `As it is, it needs ${Content.measured.summary.bits_per_character.toFixed(3)} bits.`,
         ],
       })

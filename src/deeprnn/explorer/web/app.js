@@ -4,14 +4,21 @@ const App = (() => {
   const summary = Content.measured.summary;
   const built = new Set();
 
+  /** Neighbours that are equal, counted: [[words, how many]]. */
+  function runs(words) {
+    const found = [];
+    for (const one of words) found.at(-1)?.[0] === one ? found.at(-1)[1]++ : found.push([one, 1]);
+    return found;
+  }
+
   function masthead() {
-    const network = Content.net.layers.map((layer) => layer.words).join("  ›  ");
+    const network = Say.list(runs(Content.net.layers.map((layer) => layer.words)).map(([words, count]) => (count > 1 ? `${count} × ${words}` : words)));
     document.getElementById("masthead").append(
       el("div", {}, el("p", { class: "kicker" }, "deeprnn explore"), el("h1", {}, "What does each layer of ", el("em", {}, Content.title), " know?")),
       el(
         "p",
         { class: "deck" },
-        `${Say.many(Facts.layers, "layer")}, bottom to top: ${network}. ${Say.count(summary.parameters)} parameters. ${quality()}`
+        `${Say.many(Facts.layers, "layer")}${Facts.layers > 1 ? " from bottom to top" : ""}: ${network}. ${Say.count(summary.parameters)} parameters. ${quality()}`
       ),
       Theme.button()
     );

@@ -10,6 +10,8 @@ const Facts = (() => {
     layer: (index) => `layer ${index + 1}`,
     /** What the figures of `deeprnn analyze` rest on. */
     measured: `n = ${Say.count(summary.characters)} characters of ${Say.many(summary.files, "held-out file")}; ${Say.many(summary.seeds, "seed")}`,
+    /** How many places one of the longer measurements rests on, such as "ripples". */
+    count: (part) => (summary[part] ? Say.count(summary[part].n) : "?"),
     fitted: `${Say.count(Content.fitted.characters)} characters of ${Say.many(Content.fitted.files, "other held-out file")}`,
     live: "Computed in this page by the network itself, from its own weights; one network, no seeds.",
   };

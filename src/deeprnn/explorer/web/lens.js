@@ -17,7 +17,7 @@ Views.push({
           Lens.bars(),
         ],
         notes: [
-          `Bars: bits a character that each layer’s reader needs, with 95 % intervals over files; lower is better; ${Facts.measured.split("; ")[0]}, one split. Circles: the same of the network untrained.`,
+          `Bars: bits a character that each layer’s reader needs, with 95 % intervals over files; lower is better; n = ${Facts.count("lens")} characters, one split of the files. Circles: the same of the network untrained.`,
           Content.fitted.lens_bits.length ? `In the text: readers fitted on ${Facts.fitted}. ${Facts.live}` : Facts.live,
         ],
       })
@@ -77,7 +77,7 @@ class Lens {
     const first = this.found?.findIndex((one) => one.rank[at] === 0) ?? -1;
     this.readout.replaceChildren(
       el("p", { class: "glyph-line" }, "Right: ", el("b", {}, Symbols.name(symbol))),
-      this.found ? el("p", {}, first < 0 ? "No layer puts it first." : `First put first by ${heads[first]}.`, " Its rank: ", ranks.join(", "), ".") : el("p", { class: "hint" }, "The network is reading…")
+      this.found ? el("p", {}, first < 0 ? "No layer puts it first." : `The first to put it first is ${heads[first] === "output" ? "the output" : heads[first]}.`, " Its rank: ", ranks.join(", "), ".") : el("p", { class: "hint" }, "The network is reading…")
     );
   }
 

@@ -35,7 +35,8 @@ Views.push({
         ],
         notes: [
           `${Facts.measured}. “Last ${summary.window}” reads the last ${summary.window} characters alone; “untrained” is the best layer of the same network before training. ` +
-            "A frame marks the best layer. ◇ before a question: only what follows decides it, so a right answer is a good guess.",
+            (summary.against ? `“Other net” is the best layer of ${summary.against.run}. ` : "") +
+            "In the last column ● is this network, ○ the untrained one. A frame marks the best layer. ◇ before a question: only what follows decides it, so a right answer is a good guess.",
         ],
       })
     );
@@ -67,13 +68,15 @@ const Matrix = {
   table(probes, state, onchoose) {
     const layers = [...Array(Facts.layers).keys()];
     const bits = state.measure === "bits";
+    const { summary } = Content.measured;
     const best = Math.max(...probes.flatMap((probe) => probe.bits));
     const heads = [
       el("th", { scope: "col" }, "Question"),
       el("th", { scope: "col", class: "wide", title: "how much of the answer the last characters leave open, 0 to 1" }, "Context it needs"),
       bits ? null : el("th", { scope: "col", class: "number wide" }, "most frequent"),
-      bits ? null : el("th", { scope: "col", class: "number" }, `last ${Content.measured.summary.window}`),
+      bits ? null : el("th", { scope: "col", class: "number" }, `last ${summary.window}`),
       el("th", { scope: "col", class: "number" }, "un\u00adtrained"),
+      summary.against && !bits ? el("th", { scope: "col", class: "number wide" }, "other net") : null,
       layers.map((layer) => el("th", { scope: "col", class: "number layer" }, `layer\u00a0${layer + 1}`)),
       el("th", { scope: "col", class: "wide" }, "Centre of gravity"),
     ];
@@ -98,6 +101,7 @@ const Matrix = {
       bits ? null : el("td", { class: "number control-cell wide" }, Say.share(probe.chance)),
       bits ? null : el("td", { class: "number control-cell", "data-part": "window" }, Say.share(probe.window)),
       el("td", { class: "number control-cell", "data-part": "untrained" }, text(bare)),
+      Content.measured.summary.against && !bits ? el("td", { class: "number control-cell wide" }, Say.share(Math.max(...probe.against))) : null,
       values.map((value, layer) => Matrix.cell(probe, { value, layer, text, isBest: layer === top, bits, best })),
       el("td", { class: "wide" }, Matrix.centre(figures.centre))
     );

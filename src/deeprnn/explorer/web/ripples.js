@@ -18,7 +18,7 @@ Views.push({
           ripples.table(),
         ],
         notes: [
-          `Measured curves: mean over ${Content.measured.summary.effort.snippets} places; ${Facts.measured.split("; ")[0]}. Grey band: ${Say.many(Content.measured.ripples.untrained.length, "untrained network")}, one seed each.`,
+          `Measured curves: mean over n = ${Facts.count("ripples")} places in ${Say.many(Content.measured.summary.files, "held-out file")}. Grey band: ${Say.many(Content.measured.ripples.untrained.length, "untrained network")}, one seed each.`,
           Facts.live,
         ],
       })

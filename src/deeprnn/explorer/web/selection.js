@@ -76,7 +76,7 @@ class UnitFinder {
     );
     this.list.replaceChildren(
       el("h3", {}, "On just there"),
-      el("p", { class: "hint" }, `“${chosenText.length > 40 ? `${chosenText.slice(0, 40)}…` : chosenText}”, ${Say.many(this.span[1] - this.span[0], "character")}, against ${Say.count(this.read)} characters`),
+      el("p", { class: "hint" }, `“${chosenText.length > 40 ? `${chosenText.slice(0, 40)}…` : chosenText}”, ${Say.many(this.span[1] - this.span[0], "character")}, against the ${Say.count(this.read)} that have been read`),
       el("ol", {}, items)
     );
   }

@@ -20,7 +20,7 @@ Views.push({
         notes: [
           `Autocorrelation time: the first lag at which a unit’s correlation with itself falls below 1/e; on up to 16 of the ${Say.many(Content.measured.summary.files, "held-out file")}. Dots far to the right of all others are few; the bar is the median. One network, one seed. ` +
             "Units that never fall that far are left out.",
-          "Context: each text is read after two different histories; the median unit’s time until it has at least half of its highest agreement.",
+          `Context: each text is read after two different histories; the median unit’s time until it has at least half of its highest agreement; n = ${Facts.count("construction")} texts.`,
         ],
       })
     );
