@@ -51,7 +51,7 @@ def gather_content(path: Path, progress: Progress) -> Content:
     progress("reading", 1, 1)
     fitted = fit(net, texts, vocabulary, progress)
     course = course_of(run, net, texts, vocabulary)
-    notices = [*figures["summary"]["notices"], *texts.notices, *fitted.notices]
+    notices = [*figures["summary"]["notices"], *texts.notices]
     if is_stale(path, path / WEIGHTS):
         notices.insert(0, f"the net was written after {SUMMARY}; measure it anew: deeprnn analyze {path}")
     refusal = embedding.why_not(net)

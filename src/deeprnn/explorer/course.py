@@ -10,7 +10,7 @@ from deeprnn.analysis.material import gather, untrained
 from deeprnn.deep import DeepRNN
 from deeprnn.explorer.texts import Texts
 from deeprnn.saving import read_tensors
-from deeprnn.text import TextError, Vocabulary
+from deeprnn.text import Vocabulary
 from deeprnn.training import Run
 
 _FILES, _PER_FILE, _LOOKED_AT = 32, 1_000, 4_000
@@ -28,10 +28,7 @@ def course_of(run: Run, net: DeepRNN, texts: Texts, vocabulary: Vocabulary) -> d
     """
     rows = _read_rows(run)
     found: dict[str, Any] = {"rows": rows[:: max(1, -(-len(rows) // _ROWS))], "held_out": [], "measured": 0}
-    try:
-        material = gather(texts.fitted, vocabulary, files=_FILES, per_file=_PER_FILE, characters=_LOOKED_AT)
-    except TextError:
-        return found
+    material = gather(texts.every, vocabulary, files=_FILES, per_file=_PER_FILE, characters=_LOOKED_AT)
     found["measured"] = int((material.following >= 0).sum())
     plan = run.read_plan()
     by_step = {step: characters for step, characters, *_ in _read_steps(run)}

@@ -1,4 +1,4 @@
-"""What the page holds its own net's states against: probes, a head for each layer, and typical sizes of states."""
+"""What the page holds its net's states against: probes, a head for each layer, the distance of unrelated texts."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -28,13 +28,13 @@ class Fitted:
     """Fitted on held-out texts that the page does not show.
 
     Attributes:
-        tensors: "probe.{l}.weight" (C, H) with "probe.{l}.bias" (C,), "lens.{l}.weight" (V, H) with
-            "lens.{l}.bias" (V,), and of each layer's units "mean.{l}" and "deviation.{l}" (H,).
+        tensors: "probe.{l}.weight" (C, H) and "probe.{l}.bias" (C,), all labels' classes side by side;
+            "lens.{l}.weight" (V, H) and "lens.{l}.bias" (V,).
         probes: a row a label: its name, its first column, its classes, its accuracy at each layer.
         lens_bits: of each layer's head.
         unrelated: the mean distance between the states of two unrelated texts, for each layer.
         characters, files: what was fitted and measured on.
-        notices: what a reader should know.
+        apart: whether none of the texts that are shown is among what was fitted on.
     """
 
     tensors: dict[str, Tensor] = field(default_factory=dict[str, Tensor])
@@ -43,7 +43,7 @@ class Fitted:
     unrelated: list[float] = field(default_factory=list[float])
     characters: int = 0
     files: int = 0
-    notices: tuple[str, ...] = ()
+    apart: bool = True
 
     def to_json(self) -> dict[str, Any]:
         """All but the tensors."""
@@ -53,38 +53,34 @@ class Fitted:
             "unrelated": self.unrelated,
             "characters": self.characters,
             "files": self.files,
+            "apart": self.apart,
         }
 
 
 def fit(net: DeepRNN, texts: Texts, vocabulary: Vocabulary, progress: Progress) -> Fitted:
-    """Fits everything; where there is too little text for it, nothing, and a notice says so."""
-    try:
-        material = gather(
-            texts.fitted, vocabulary, files=QUICK.files, per_file=QUICK.per_file, characters=QUICK.characters
-        )
-    except TextError as error:
-        return Fitted(notices=(f"no probes, no lens: {error}",))
+    """Fits everything.
+
+    Raises:
+        TextError: there is too little held-out text.
+    """
+    material, apart = _gather(texts, vocabulary)
     states = material.states(net)
     split = Split.of(material.groups, seed=0)
-    fitted = Fitted(unrelated=_unrelated(net, material), characters=len(material.step), files=len(material.names))
+    fitted = Fitted(
+        unrelated=_unrelated(net, material), characters=len(material.step), files=len(material.names), apart=apart
+    )
     accuracies: list[list[float]] = []
     for index, layer in enumerate(states):
         scaling = Scaling.of(layer, split.fit)
         found = probe(scaling.features(layer), material.labels, split)
         accuracies.append([float(score.accuracy()) for score in found.scores])
         linear = scaling.unscaled(found.linear)
-        still = torch.isinf(scaling.deviation)
-        fitted.tensors.update(
-            {
-                f"probe.{index}.weight": linear.weight.T,
-                f"probe.{index}.bias": linear.bias,
-                f"mean.{index}": scaling.mean,
-                f"deviation.{index}": torch.where(still, 0.0, scaling.deviation),
-            }
-        )
+        fitted.tensors[f"probe.{index}.weight"] = linear.weight.T
+        fitted.tensors[f"probe.{index}.bias"] = linear.bias
         progress("fitting probes", 2 * index + 1, 2 * len(states))
         (head,) = lens([layer], material.next_symbol, len(vocabulary), split)
-        fitted.tensors.update({f"lens.{index}.weight": head.weight.T, f"lens.{index}.bias": head.bias})
+        fitted.tensors[f"lens.{index}.weight"] = head.weight.T
+        fitted.tensors[f"lens.{index}.bias"] = head.bias
         fitted.lens_bits.append(float(head.score.bits()))
         progress("fitting probes", 2 * index + 2, 2 * len(states))
     first = 0
@@ -93,6 +89,15 @@ def fit(net: DeepRNN, texts: Texts, vocabulary: Vocabulary, progress: Progress) 
         fitted.probes.append({"label": name, "first": first, "classes": size, "accuracy": layers})
         first += size
     return fitted
+
+
+def _gather(texts: Texts, vocabulary: Vocabulary) -> tuple[Material, bool]:
+    """Material from the texts that are not shown, or, where they are too few, from all; and which of the two."""
+    sizes = {"files": QUICK.files, "per_file": QUICK.per_file, "characters": QUICK.characters}
+    try:
+        return gather(texts.fitted, vocabulary, **sizes), True
+    except TextError:
+        return gather(texts.every, vocabulary, **sizes), False
 
 
 @torch.no_grad()

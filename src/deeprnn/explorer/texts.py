@@ -42,13 +42,14 @@ class Texts:
 
     Attributes:
         kind: which labels suit them.
-        shown: excerpts. fitted: documents, none of which is shown, unless a notice says so.
+        shown: excerpts. fitted: documents, or parts of them, that are not shown. every: all documents.
         notices: what a reader should know.
     """
 
     kind: Kind
     shown: tuple[Excerpt, ...]
     fitted: tuple[Document, ...]
+    every: tuple[Document, ...]
     notices: tuple[str, ...]
 
 
@@ -56,7 +57,7 @@ def choose(documents: Sequence[Document], vocabulary: Vocabulary, *, seed: int =
     """Takes a quarter of the held-out documents, eight at most, to be shown; the rest is fitted on.
 
     Of one or two documents of plain text the last fifth is shown. One or two files of Python can't be cut, since a
-    part of a program does not parse: they are shown and fitted on, with a notice.
+    part of a program does not parse: nothing is left to fit on apart from them.
 
     Raises:
         TextError: no document can be shown.
@@ -74,8 +75,7 @@ def choose(documents: Sequence[Document], vocabulary: Vocabulary, *, seed: int =
         parts = [_cut(document) for document in documents]
         shown, fitted = [last for _, last in parts], [first for first, _ in parts]
     else:
-        shown, fitted = list(documents), list(documents)
-        notices.append("the probes were fitted on the very texts that are shown, since there are so few")
+        shown, fitted = list(documents), []
     excerpts: list[Excerpt] = []
     for document in shown:
         try:
@@ -84,7 +84,7 @@ def choose(documents: Sequence[Document], vocabulary: Vocabulary, *, seed: int =
             notices.append(f"{document.name} is not shown: {error}")
     if not excerpts:
         raise TextError("no held-out text can be shown: " + "; ".join(notices or ["there is none"]))
-    return Texts(kind, tuple(excerpts), tuple(fitted), tuple(notices))
+    return Texts(kind, tuple(excerpts), tuple(fitted), tuple(documents), tuple(notices))
 
 
 def describe_labels(kind: Kind) -> list[dict[str, Any]]:

@@ -12,7 +12,9 @@ const Facts = (() => {
     measured: `n = ${Say.count(summary.characters)} characters of ${Say.many(summary.files, "held-out file")}; ${Say.many(summary.seeds, "seed")}`,
     /** How many places one of the longer measurements rests on, such as "ripples". */
     count: (part) => (summary[part] ? Say.count(summary[part].n) : "?"),
-    fitted: `${Say.count(Content.fitted.characters)} characters of ${Say.many(Content.fitted.files, "other held-out file")}`,
+    fitted: `${Say.count(Content.fitted.characters)} characters of ${Say.many(Content.fitted.files, "held-out file")}, ${
+      Content.fitted.apart ? "none of which is shown here" : "the very ones that are shown here, as there are so few"
+    }`,
     live: "Computed in this page by the network itself, from its own weights; one network, no seeds.",
   };
 })();

@@ -14,7 +14,7 @@ Views.push({
           "With a probe, a strip shows what a linear reader of that layer takes the character for, paler where it is unsure. With a unit or a gate, it shows the number itself.",
         body: [reader.controls, reader.key, el("div", { class: "side-frame" }, reader.view.element, reader.readout)],
         notes: [
-          Content.fitted.probes.length ? `Probes fitted on ${Facts.fitted}; none of these texts is among them. One fit, one seed.` : "No probes: there is too little held-out text to fit them on.",
+          `Probes fitted on ${Facts.fitted}. One fit, one seed.`,
           Facts.live,
         ],
       })
