@@ -28,6 +28,8 @@ def explore(run: str | Path, out: str | Path | None = None, *, progress: Progres
     """
     path = Path(run)
     out = path / PAGE if out is None else Path(out)
+    if not out.parent.is_dir() or out.is_dir():
+        raise FileNotFoundError(f"the page can't be written to {out}: give a file's name in a directory that exists.")
     content = gather_content(path, progress or _say_nothing)
     atomic.write_text(out, render(content.json, content.numbers))
     return out

@@ -121,22 +121,33 @@ class Reader {
     const { state } = this;
     const mine = this.turn();
     this.readout.replaceChildren(el("p", { class: "hint" }, "The network is reading…"));
-    const codes = codesOf(state.text, state.label);
-    let rows;
+    this.rows = null;
+    this.codes = codesOf(state.text, state.label);
+    // The beginning first, so that there is something to see while the rest is read.
+    for (const count of [240, Infinity]) {
+      const rows = await this.ask(count);
+      if (!mine()) return;
+      this.rows = rows;
+      this.paint();
+      this.tell();
+    }
+  }
+
+  /** The rows of all layers over the first `count` characters, or a few more. */
+  ask(count) {
+    const { state } = this;
     if (state.by === "probe") {
       const { first, classes } = this.probe;
-      rows = await Remote.ask("probe", { text: state.text, first, classes });
-    } else {
-      state.units ??= this.bestUnits();
-      rows = await Promise.all(
-        Content.net.layers.map((_, layer) => (this.hasPart(layer) ? Remote.ask("series", { text: state.text, layer, part: state.by, unit: state.units[layer] }) : null))
-      );
+      return Remote.ask("probe", { text: state.text, first, classes, count });
     }
-    if (!mine()) return;
-    this.rows = rows;
-    this.codes = codes;
-    this.paint();
-    this.tell();
+    state.units ??= this.bestUnits();
+    const series = (layer) => Remote.ask("series", { text: state.text, layer, part: state.by, unit: state.units[layer], count });
+    return Promise.all(Content.net.layers.map((_, layer) => (this.hasPart(layer) ? series(layer) : null)));
+  }
+
+  /** Whether a layer's row reaches character i yet. */
+  reaches(layer, i) {
+    return i < this.rows[layer].length / (this.state.by === "probe" ? this.probe.classes : 1);
   }
 
   hasPart(layer) {
@@ -159,7 +170,7 @@ class Reader {
     this.view.paint((band, i) => {
       if (band === layers) return codes[i] < 0 ? null : Palette.kind(codes[i]);
       const layer = layers - 1 - band, row = rows[layer];
-      if (!row) return null;
+      if (!row || !this.reaches(layer, i)) return null;
       if (state.by !== "probe") return this.isGate() ? Palette.amount(row[i]) : Palette.signed(row[i] / reach[layer]);
       if (state.shown !== "likeliest") return Palette.amount(row[i * this.probe.classes + state.shown]);
       const [best, p] = this.likeliest(layer, i);
@@ -173,7 +184,7 @@ class Reader {
     const i = this.view.cursor, { state } = this;
     const truth = this.codes[i] < 0 ? "the question does not apply" : this.label.classes[this.codes[i]];
     const lines = Content.net.layers.map((_, layer) => {
-      if (!this.rows[layer]) return el("tr", {}, el("th", {}, `layer ${layer + 1}`), el("td", {}, "–"));
+      if (!this.rows[layer] || !this.reaches(layer, i)) return el("tr", {}, el("th", {}, `layer ${layer + 1}`), el("td", {}, "–"));
       if (state.by !== "probe") return el("tr", {}, el("th", {}, `layer ${layer + 1}, unit ${state.units[layer]}`), el("td", {}, Say.number(this.rows[layer][i], 3)));
       const [best, p] = this.likeliest(layer, i);
       const right = best === this.codes[i];

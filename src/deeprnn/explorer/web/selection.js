@@ -154,7 +154,7 @@ class UnitFinder {
     }
     found.sort((a, b) => b.there - b.off - (a.there - a.off));
     if (!count || !found.length) return el("p", { class: "hint" }, "Too few places to say.");
-    return el("table", { class: "plain" },
+    return el("table", { class: "plain wraps" },
       el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "answer"), el("th", { scope: "col", class: "number" }, "where it is on"), el("th", { scope: "col", class: "number" }, "elsewhere"))),
       el("tbody", {}, found.slice(0, 6).map((one) => el("tr", {}, el("th", { scope: "row" }, `${one.label}: ${one.name}`), el("td", { class: "number" }, Say.percent(one.there)), el("td", { class: "number quiet" }, Say.percent(one.off))))));
   }

@@ -23,11 +23,14 @@ function serve(port) {
       channel.port2.postMessage(null);
     });
 
-  /** The reading of a shown text, whole. Symbol i of the text is step i + 1: before it stands the boundary. */
-  async function whole(text) {
+  /**
+   * The reading of a shown text, as far as its first `count` symbols at least. Symbol i of the text is step i + 1:
+   * before it stands the boundary.
+   */
+  async function readTo(text, count = Infinity) {
     wanted = text;
     const one = texts[text];
-    while (one.reading.length < one.symbols.length) {
+    while (one.reading.length < Math.min(count + 1, one.symbols.length)) {
       advance(one);
       await pause();
     }
@@ -124,24 +127,25 @@ function serve(port) {
     },
 
     /** One unit's values over a text. `part`: "h", "c", or a gate. */
-    async series({ text, layer, part, unit }) {
-      const reading = await whole(text);
+    async series({ text, layer, part, unit, count }) {
+      const reading = await readTo(text, count);
       return Float32Array.from({ length: reading.length - 1 }, (_, i) => reading.at(layer, part, i + 1)[unit]);
     },
 
-    /** A probe's probabilities over a text: for each layer (T * classes). */
-    async probe({ text, first, classes }) {
-      const reading = await whole(text);
+    /** A probe's probabilities over a text, or over what is read of it: for each layer (T * classes). */
+    async probe({ text, first, classes, count }) {
+      const reading = await readTo(text, count);
+      const length = Math.min(reading.length - 1, count ?? Infinity);
       return net.layers.map((_, layer) => {
-        const found = new Float32Array((reading.length - 1) * classes);
-        for (let i = 0; i < reading.length - 1; i++) found.set(classify("probe", layer, reading.at(layer, "h", i + 1), first, classes), i * classes);
+        const found = new Float32Array(length * classes);
+        for (let i = 0; i < length; i++) found.set(classify("probe", layer, reading.at(layer, "h", i + 1), first, classes), i * classes);
         return found;
       });
     },
 
     /** For each layer and the output, over a text: the probability and the rank (0 = first) of what comes, and the favourite. */
     async lens({ text }) {
-      const reading = await whole(text);
+      const reading = await readTo(text);
       const found = [];
       for (let i = 0; i < reading.length - 1; i++) {
         guesses(reading, i).forEach((p, row) => {
@@ -163,12 +167,12 @@ function serve(port) {
 
     /** The guesses of symbol `at` of a text. */
     async guesses({ text, at, count }) {
-      return guesses(await whole(text), at).map((p) => top(p, count));
+      return guesses(await readTo(text, at), at).map((p) => top(p, count));
     },
 
     /** How far, in each layer, the states are from what they would be had symbol `at` been another one. */
     async ripple({ text, at, symbol, steps }) {
-      const reading = await whole(text);
+      const reading = await readTo(text, at + steps);
       const end = Math.min(reading.length, at + 1 + steps);
       const other = reading.branch(at + 1);
       other.push(symbol);
@@ -185,7 +189,7 @@ function serve(port) {
 
     /** The units whose mean over a span differs most, in deviations, from their mean over all else that has been read. */
     async units({ text, from, to, count }) {
-      await whole(text);
+      await readTo(text);
       const found = [];
       const sums = net.layers.map((layer) => [0, 1, 2, 3].map(() => new Float64Array(layer.units)));
       let inside = 0, outside = 0;
