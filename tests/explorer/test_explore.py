@@ -60,11 +60,11 @@ def test_the_command_writes_where_it_is_told_and_says_where(run: Path, tmp_path:
 
 
 def test_a_place_that_can_not_be_written_is_refused_at_once(run: Path, tmp_path: Path) -> None:
+    told: list[str] = []
     for out in (tmp_path / "nowhere" / "page.html", tmp_path):
-        told: list[str] = []
         with pytest.raises(FileNotFoundError, match="give a file's name"):
             explore(run, out, progress=lambda what, *_: told.append(what))
-        assert told == []
+    assert told == []
 
 
 def test_a_net_that_is_younger_than_its_analysis_is_told(run: Path, tmp_path: Path) -> None:

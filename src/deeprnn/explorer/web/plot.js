@@ -58,7 +58,10 @@ const Plot = (() => {
       Plotly.react(place, data, { height, ...layout(given), width }, { displayModeBar: false, responsive: false });
     };
     new ResizeObserver(settled(() => place.clientWidth !== width && draw(), 60)).observe(place);
-    Theme.onchange(() => place.clientWidth && draw());
+    Theme.onchange(() => {
+      width = 0; // a plot that is hidden now is drawn anew when it is shown
+      draw();
+    });
     place.redraw = draw;
     return place;
   }
