@@ -350,3 +350,51 @@ def test_a_missing_file_is_named_with_its_origin(name: str, arguments: tuple[str
     assert done.returncode == 2
     assert arguments[1] in done.stderr
     assert "there is no such file; " in done.stderr
+
+
+# --- What layers know
+
+
+@pytest.fixture(scope="module")
+def layers() -> ModuleType:
+    return example("layers")
+
+
+def test_the_one_layer_network_has_as_many_parameters(layers: ModuleType) -> None:
+    deep = sum(weight.numel() for weight in layers.build(99, [GRU(256)] * 3, 0).parameters())
+    wide = layers.one_layer(deep, 99)
+    sizes = [
+        sum(weight.numel() for weight in DeepRNN(99, [GRU(width)], 99).parameters())
+        for width in (wide.hidden_size - 1, wide.hidden_size, wide.hidden_size + 1)
+    ]
+    assert deep == 1_087_587
+    assert abs(sizes[1] - deep) < 0.005 * deep
+    assert abs(sizes[1] - deep) == min(abs(size - deep) for size in sizes)
+
+
+def test_seeds_are_shown_by_their_mean_and_ends(layers: ModuleType) -> None:
+    assert layers.spread([0.5]) == "0.50"
+    assert layers.spread([0.25, 0.5, 0.75]) == "0.50 (0.25-0.75)"
+
+
+def test_layers_measures_both_networks_and_trains_none_again(tmp_path: Path) -> None:
+    first = run("layers", "--out", tmp_path, "--quick", "--seeds", 1, "--threads", 1)
+    assert first.returncode == 0, first.stderr
+    summary = json.loads((tmp_path / "deep-0" / "analysis.json").read_text())
+    against = summary["against"]
+    assert abs(against["parameters"] - summary["parameters"]) < 0.02 * summary["parameters"]
+    assert f"{against['bits_per_character']['value']:.3f}" in first.stdout
+    rows = {row["label"]: row for row in summary["probes"]}
+    for label in ("character class", "token type", "in a comment", "bracket depth", "block indent"):
+        (line,) = (line for line in first.stdout.splitlines() if line.startswith(label))
+        figures = [
+            rows[label]["window"],
+            max(rows[label]["untrained"]),
+            *rows[label]["layers"],
+            *rows[label]["against"],
+        ]
+        assert line.removeprefix(label).split() == [f"{figure:.2f}" for figure in figures]
+    weights = (tmp_path / "one-0" / "model.safetensors").read_bytes()
+    program = example("layers")
+    assert program.trained(tmp_path / "one-0", [GRU(1)], program.Corpus.of_python(), 0, 1, steps=5) == 30
+    assert (tmp_path / "one-0" / "model.safetensors").read_bytes() == weights

@@ -14,6 +14,7 @@ from deeprnn import GRU, LSTM, DeepRNN
 from deeprnn.analysis import study
 from deeprnn.analysis.labels import for_python
 from deeprnn.analysis.material import LONGEST_WINDOW, gather, untrained
+from deeprnn.analysis.results import SUMMARY, TABLE
 from deeprnn.analysis.study import Effort, analyze
 from deeprnn.cli import app
 from deeprnn.text import BOUNDARY, Bytes, Characters, Corpus, Document, TextError
@@ -53,8 +54,8 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
     for number in range(40):
         (directory / f"module_{number}.py").write_text(_source(number))
     found = Corpus.from_files([directory])
-    held_out = found.held_out + found.training[: 14 - len(found.held_out)]
-    return replace(found, held_out=held_out)
+    more = 14 - len(found.held_out)
+    return replace(found, training=found.training[more:], held_out=found.held_out + found.training[:more])
 
 
 def _train(corpus: Corpus, out: Path, layers: list[GRU | LSTM]) -> Path:
@@ -78,7 +79,22 @@ def test_a_run_is_analyzed_and_the_results_lie_in_it(corpus: Corpus, run: Path) 
     summary = json.loads((run / "analysis.json").read_text())
     assert summary["verdict"] in ("supported", "not supported", "contradicted")
     assert (summary["n"], summary["seeds"]) == (len(summary["probes"]), 2)
-    assert summary["against"]["bits_per_character"] > 0
+    assert summary["against"]["bits_per_character"]["value"] > 0
+    over, own = summary["against"]["bits_over_run"], summary["ablation"]["bits"]["value"]
+    np.testing.assert_allclose(own + over["value"], summary["against"]["bits_per_character"]["value"])
+    assert over["low"] <= over["value"] <= over["high"]
+    for part in ("ripples", "construction", "lens", "ablation", "units"):
+        assert [layer["layer"] for layer in summary[part]["layers"]] == [1, 2]
+        assert summary[part]["n"] > 0
+        assert summary[part]["seeds"] > 0
+    ripple = summary["ripples"]["layers"][1]
+    assert len(ripple["curve"]) == len(ripple["untrained_low"]) == len(ripple["untrained_high"]) == 40
+    assert len(ripple["untrained_half"]) == 2
+    units = summary["units"]["layers"]
+    assert [len(layer["autocorrelation_time"]) for layer in units] == [9, 8]
+    assert [sorted(layer["gates"]) for layer in units] == [["r", "z"], ["f", "i", "o"]]
+    assert {best["label"] for best in units[0]["best"]} <= {row["label"] for row in summary["probes"]}
+    assert 0.5 <= max(best["auc"] for best in units[0]["best"]) <= 1
     needs = [row["need"] for row in summary["probes"]]
     assert needs == sorted(needs)
     for row in summary["probes"]:
@@ -132,10 +148,18 @@ def test_the_command_prints_table_and_verdict(run: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(study, "QUICK", TINY)
     result = CliRunner().invoke(app, ["analyze", str(run), "--quick", "--threads", "1"], env={"COLUMNS": "140"})
     assert result.exit_code == 0, result.output
-    for expected in ("character class", "bracket depth", "untrained", "layer 2", "last 8", "analysis.json"):
+    for expected in ("character class", "bracket depth", "untrained", "centre", "most frequent", "analysis.json"):
         assert expected in result.stdout
     summary = json.loads((run / "analysis.json").read_text())
     assert summary["paragraph"][:40] in " ".join(result.stdout.split())
+    lines = result.stdout.splitlines()
+    (heading,) = (number for number, line in enumerate(lines) if line.startswith("label "))
+    assert lines[heading].split() == ["label", "need", "frequent", "8", "untrained", "1", "2", "centre"]
+    printed = [line for line in lines[heading + 1 :] if line.strip()][: len(summary["probes"])]
+    for line, row in zip(printed, summary["probes"], strict=True):
+        assert line.startswith(row["label"])
+        assert f"{row['need']:.2f}" in line.split()
+        assert all(f"{value:.3f}".removeprefix("0") in line.split() for value in row["layers"] if value < 0.999)
     assert "probing" in result.stderr
     assert "probing" not in result.stdout
 
@@ -143,7 +167,30 @@ def test_the_command_prints_table_and_verdict(run: Path, monkeypatch: pytest.Mon
 def test_a_directory_without_a_run_is_named(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["analyze", str(tmp_path)])
     assert result.exit_code == 1
-    assert "holds no run" in result.stderr
+    assert f"deeprnn analyze {tmp_path}: {tmp_path} holds no run" in result.stderr
+    assert "deeprnn train" in result.stderr
+
+
+def test_a_mistyped_run_is_told_of_those_beside_it(run: Path) -> None:
+    result = CliRunner().invoke(app, ["analyze", str(run.parent / "rnu")], env={"COLUMNS": "200"})
+    assert result.exit_code == 1
+    assert f"Runs beside it: {run}" in result.stderr
+
+
+def test_a_net_that_learned_the_held_out_texts_can_not_be_compared(corpus: Corpus, run: Path) -> None:
+    swapped = replace(corpus, training=corpus.training + corpus.held_out, held_out=corpus.training[:1])
+    with pytest.raises(ValueError, match="trained on 14 of the texts that this run holds out"):
+        analyze(run, TINY, against=_train(swapped, run.parent / "other", [GRU(4)]))
+
+
+def test_a_new_run_in_its_place_leaves_no_old_analysis(corpus: Corpus, run: Path) -> None:
+    for file in study.Run(run).analysis_files:
+        file.write_text("old")
+    assert {file.name for file in study.Run(run).analysis_files} == {SUMMARY, TABLE}
+    vocabulary = Bytes()
+    net = DeepRNN(len(vocabulary), [GRU(4)], len(vocabulary))
+    train(net, corpus, vocabulary, run, Settings(batch=4, window=16), steps=1, overwrite=True)
+    assert not any(file.exists() for file in study.Run(run).analysis_files)
 
 
 def test_another_vocabulary_can_not_be_compared(corpus: Corpus, run: Path) -> None:

@@ -11,7 +11,7 @@ from deeprnn.analysis.examples import Split
 from deeprnn.analysis.lens import lens
 from deeprnn.analysis.material import Material, Progress
 from deeprnn.analysis.results import Results
-from deeprnn.analysis.scores import Interval, interval, resamples
+from deeprnn.analysis.scores import Surprise, interval, resamples
 from deeprnn.deep import DeepRNN
 
 TARGET = "next character"
@@ -82,7 +82,6 @@ def measure_ablations(
     results.parts["ablation"] = {"n": n, "seeds": 1, "bits": asdict(own), "layers": layers}
 
 
-def price(material: Material, net: DeepRNN, *, characters: int) -> Interval:
-    """The bits a character of a net, on the very characters that `measure_ablations` reads."""
-    x, following = material.x[:characters], material.following[:characters]
-    return interval(surprise(net, x, following).bits, resamples(x.shape[1], _RESAMPLES, seed=0))
+def price(material: Material, net: DeepRNN, *, characters: int) -> Surprise:
+    """What a net pays for the very characters that `measure_ablations` reads."""
+    return surprise(net, material.x[:characters], material.following[:characters])

@@ -25,7 +25,8 @@ its 95 % bootstrap interval; a number that does not exist is null; layers count 
     units               {n: characters, seeds, layers: [{layer, best: [{label, class, unit, auc, p, untrained_auc}],
                         autocorrelation_time [H], gates: {gate: {open [H], shut [H]}}}]}
     run, network [L], parameters, files, characters, labels, window, windows, effort, notices, bits_per_character,
-    seconds; against: {run, network, parameters, bits_per_character, bits_over_run} where there is another net
+    seconds; against: {run, network, parameters, bits_per_character, bits_over_run} where there is another net,
+    its bits and how many more they are as figures
 """
 
 import json

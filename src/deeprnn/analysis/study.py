@@ -1,5 +1,6 @@
 """All that `deeprnn analyze` measures on a run, in order."""
 
+import json
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -10,13 +11,15 @@ from torch import Tensor
 
 from deeprnn.analysis.context_need import WINDOWS
 from deeprnn.analysis.inventory import measure_units
-from deeprnn.analysis.knowledge import HEADLINE, Knowledge, probe_layers, probe_rows, write_rows
+from deeprnn.analysis.knowledge import HEADLINE, probe_layers, probe_rows, write_rows
 from deeprnn.analysis.material import Material, Progress, gather, untrained
 from deeprnn.analysis.memory import measure_construction, measure_ripples
 from deeprnn.analysis.prediction import TARGET, measure_ablations, measure_lens, price
 from deeprnn.analysis.results import Results
+from deeprnn.analysis.scores import interval, resamples
 from deeprnn.analysis.verdict import judge
 from deeprnn.deep import DeepRNN
+from deeprnn.text import Document, Vocabulary
 from deeprnn.training import Run
 
 
@@ -88,8 +91,9 @@ def analyze(
     net, vocabulary = run.load_net().eval(), run.load_vocabulary()
     tell("reading", 0, 1)
     sizes: dict[str, int] = {name: getattr(effort, name) for name in ("files", "per_file", "characters")}
-    material = gather(run.read_corpus().held_out, vocabulary, **sizes)
-    other = None if against is None else _load_other(Path(against), vocabulary.to_json(), vocabulary.kind)
+    held_out = run.read_corpus().held_out
+    material = gather(held_out, vocabulary, **sizes)
+    other = None if against is None else _load_other(Path(against), vocabulary, held_out)
     seed = plan.settings.seed
     fresh = [untrained(net, seed + index) for index in range(effort.untrained)]
     states, bare = _read([net, fresh[0]], material, tell)
@@ -117,7 +121,7 @@ def analyze(
     results.facts = _facts(run, net, material, effort)
     results.facts["bits_per_character"] = results.parts["ablation"]["bits"]["value"]
     if other is not None:
-        results.facts["against"] = _compare(results, material, other, str(against), knowledge)
+        results.facts["against"] = _compare(results, material, net, other, str(against))
     results.facts["seconds"] = round(time.perf_counter() - began, 1)
     results.write(run.path)
     return results
@@ -135,14 +139,22 @@ def _read(nets: Sequence[DeepRNN], material: Material, tell: Progress) -> list[t
     return found
 
 
-def _load_other(path: Path, symbols: dict[str, Any], kind: str) -> DeepRNN:
+def _load_other(path: Path, vocabulary: Vocabulary, held_out: Sequence[Document]) -> DeepRNN:
     run = Run(path)
     run.read_plan()
-    vocabulary = run.load_vocabulary()
-    if vocabulary.kind != kind or vocabulary.to_json() != symbols:
+    theirs = run.load_vocabulary()
+    remedy = "\n  Train it on the same text: deeprnn train --out ... with the --text or --corpus of this run."
+    if theirs.kind != vocabulary.kind or theirs.to_json() != vocabulary.to_json():
         raise ValueError(
-            f"--against {path}: its vocabulary is another one, so its text and its bits are not the same.\n"
-            f"  Train it on the same text: deeprnn train --out ... with the --text or --corpus of this run."
+            f"--against {path}: its vocabulary is another one, so its text and its bits are not the same.{remedy}"
+        )
+    documents = json.loads(run.manifest_file.read_text(encoding="utf-8"))["documents"]
+    learned = {document["sha256"] for document in documents if document["part"] == "training"}
+    known = [document.name for document in held_out if document.sha256 in learned]
+    if known:
+        raise ValueError(
+            f"--against {path}: it was trained on {len(known)} of the texts that this run holds out, such as "
+            f"{known[0]!r}, so nothing measured on them would be fair.{remedy}"
         )
     return run.load_net().eval()
 
@@ -163,15 +175,18 @@ def _facts(run: Run, net: DeepRNN, material: Material, effort: Effort) -> dict[s
     }
 
 
-def _compare(results: Results, material: Material, other: DeepRNN, name: str, knowledge: Knowledge) -> dict[str, Any]:
+def _compare(results: Results, material: Material, net: DeepRNN, other: DeepRNN, name: str) -> dict[str, Any]:
     """The net that the run is compared with: its size, and its bits on the same characters."""
-    figure = price(material, other, characters=results.facts["effort"]["ablated"])
-    results.add(0, TARGET, "bits", figure, control="against")
+    ours, theirs = (price(material, one, characters=results.facts["effort"]["ablated"]) for one in (net, other))
+    weights = resamples(len(material.names), 1000, seed=0)
+    bits = interval(theirs.bits, weights)
+    results.add(0, TARGET, "bits", bits, control="against")
+    more = interval(lambda drawn: theirs.bits(drawn) - ours.bits(drawn), weights)
+    results.add(0, TARGET, "bits over the run", more, control="against")
     return {
         "run": name,
         "network": [cell.describe() for cell in other.cells],
         "parameters": sum(weight.numel() for weight in other.parameters()),
-        "bits_per_character": figure.value,
-        "bits_over_run": figure.value - results.facts["bits_per_character"],
-        "labels": len(knowledge.labels.names),
+        "bits_per_character": asdict(bits),
+        "bits_over_run": asdict(more),
     }

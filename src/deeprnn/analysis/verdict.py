@@ -84,7 +84,8 @@ def judge(
 
     Cost: thousands of small sorts, below a second.
 
-    Pitfalls: labels are few, overlap, and are the ones that somebody chose; the interval speaks of labels like these.
+    Pitfalls: labels are few, overlap, and are the ones that somebody chose; the interval speaks of labels like these,
+    and of this net: it does not hold what another training of it would give.
     Depth alone moves a centre upward, therefore the net untrained. A rho is about order, not about how far apart.
 
     Source: Spearman 1904; Efron & Tibshirani 1993 (bootstrap of pairs); centres as in Tenney et al. 2019.

@@ -1,5 +1,6 @@
 """`deeprnn analyze`: what each layer of a run knows."""
 
+import math
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
@@ -46,6 +47,8 @@ def analyze(
         from deeprnn.cli.figures import stderr, stdout
         from deeprnn.training.device import set_threads
 
+        for given in (run,) if against is None else (run, against):
+            _check(given)
         set_threads(threads)
         with AnalysisDisplay(stderr()) as display:
             results = measure(run, QUICK if quick else FULL, against=against, progress=display)
@@ -80,6 +83,20 @@ class AnalysisDisplay:
         self._bars.update(self._bars.task_ids[self._tasks[what]], completed=done, total=total)
 
 
+def _check(path: Path) -> None:
+    """Raises RunError, with what to do, where a run's directory is none."""
+    from deeprnn.training import Run, RunError
+
+    if Run(path).exists:
+        return
+    what = "holds no run" if path.is_dir() else "is no directory, so it holds no run"
+    beside = sorted(str(plan.parent) for plan in path.parent.glob("*/training.json"))
+    remedy = (
+        f"Runs beside it: {', '.join(beside)}" if beside else "Train one first: deeprnn train --minutes 3 --out RUN"
+    )
+    raise RunError(f"deeprnn analyze {path}: {path} {what}.\n  {remedy}")
+
+
 def knowledge_table(results: "Results") -> Table:
     """Labels by layers: accuracies on held-out text, with what the window and the net untrained reach."""
     table = Table(
@@ -88,32 +105,37 @@ def knowledge_table(results: "Results") -> Table:
         title_style="bold",
         box=None,
         pad_edge=False,
-        caption_justify="left",
-        caption=(
-            "needs: the share of the label that the last 1, 4, 8, 24 characters leave open, on average.\n"
-            f"most frequent: always naming one class. last {results.facts['window']}: from the last characters alone. "
-            "untrained: the best layer\nof the same net before training. bold: the best layer. dim: not above both "
-            "last and untrained at that layer, by\nthe 95 % interval over files. centre: the layer around which the "
-            "label is read."
-        ),
     )
-    table.add_column("label", no_wrap=True)
+    table.add_column("\nlabel", no_wrap=True)
     layers = len(results.probes[0].layers) if results.probes else 0
-    headings = ["needs", "most frequent", f"last {results.facts['window']}", "untrained"]
-    headings += [f"layer {layer}" for layer in range(1, layers + 1)] + ["centre"]
-    headings += ["other net"] if results.probes and results.probes[0].against else []
+    headings = ["\nneed", "most\nfrequent", f"last\n{results.facts['window']}", "\nuntrained"]
+    headings += [f"layer\n{layer}" for layer in range(1, layers + 1)] + ["\ncentre"]
+    headings += ["other\nnet"] if results.probes and results.probes[0].against else []
     for heading in headings:
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", no_wrap=True)
     for row in results.probes:
         cells = [f"{row.need:.2f}", _share(row.chance), _share(row.window), _share(max(row.untrained))]
         table.add_row(
             row.label,
             *cells,
             *_layer_cells(row),
-            f"{row.centre:.2f}",
+            "" if math.isnan(row.centre) else f"{row.centre:.2f}",
             *([_share(max(row.against))] if row.against else []),
         )
     return table
+
+
+def _legend(results: "Results") -> str:
+    window = results.facts["window"]
+    legend = (
+        f"need: the share of the label that the last 1, 4, 8, 24 characters leave open, on average. most frequent: "
+        f"always naming one class. last {window}: from the last {window} characters alone. untrained: the best layer "
+        f"of the same net before training. Bold: the best layer. Dim: not above both last {window} and the same layer "
+        f"untrained, by the 95 % interval over files. centre: the layer around which the label is read."
+    )
+    if results.probes and results.probes[0].against:
+        legend += " other net: the best layer of the net given with --against."
+    return legend
 
 
 def _layer_cells(row: "ProbeRow") -> list[Text]:
@@ -135,14 +157,17 @@ def _print(console: Console, results: "Results", run: Path) -> None:
     assert results.verdict is not None
     console.print(knowledge_table(results))
     console.print()
+    console.print(Text(_legend(results), style="dim"))
+    console.print()
     console.print(Text(results.verdict.paragraph))
     if "against" in facts:
         other = facts["against"]
+        theirs, more = other["bits_per_character"], other["bits_over_run"]
         console.print(
             Text(
                 f"\n{other['run']} ({', '.join(other['network'])}; {other['parameters']:,} parameters beside "
-                f"{facts['parameters']:,}) needs {other['bits_per_character']:.3f} bits a character where this net "
-                f"needs {facts['bits_per_character']:.3f}."
+                f"{facts['parameters']:,}) needs {theirs['value']:.3f} bits a character where this net needs "
+                f"{facts['bits_per_character']:.3f}: {more['value']:+.3f} ({more['low']:+.3f} to {more['high']:+.3f})."
             )
         )
     for notice in facts["notices"]:
@@ -150,7 +175,7 @@ def _print(console: Console, results: "Results", run: Path) -> None:
     console.print(
         Text(
             f"{facts['characters']:,} characters of {facts['files']} held-out files, {facts['seeds']} seeds, "
-            f"{facts['seconds']:.0f} s; all figures: {run / TABLE}, {run / SUMMARY}",
+            f"{facts['seconds']:.0f} s\nall figures: {run / TABLE}\n             {run / SUMMARY}",
             style="dim",
         ),
         soft_wrap=True,

@@ -6,8 +6,7 @@ from deeprnn import atomic
 from deeprnn.explorer.content import gather_content
 from deeprnn.explorer.fitted import Progress
 from deeprnn.explorer.page import render
-
-PAGE = "explorer.html"
+from deeprnn.training import Run
 
 
 def explore(run: str | Path, out: str | Path | None = None, *, progress: Progress | None = None) -> Path:
@@ -27,7 +26,7 @@ def explore(run: str | Path, out: str | Path | None = None, *, progress: Progres
             the page can't be written; what stood there before remains.
     """
     path = Path(run)
-    out = path / PAGE if out is None else Path(out)
+    out = Run(path).page_file if out is None else Path(out)
     if not out.parent.is_dir() or out.is_dir():
         raise FileNotFoundError(f"the page can't be written to {out}: give a file's name in a directory that exists.")
     content = gather_content(path, progress or _say_nothing)

@@ -84,6 +84,16 @@ class Run:
         return self.path / "net.svg"
 
     @property
+    def analysis_files(self) -> tuple[Path, Path]:
+        """What `deeprnn analyze` found out: all figures as a table, and those that are shown."""
+        return self.path / "analysis.parquet", self.path / "analysis.json"
+
+    @property
+    def page_file(self) -> Path:
+        """The page of `deeprnn explore`."""
+        return self.path / "explorer.html"
+
+    @property
     def exists(self) -> bool:
         """Whether a run was begun here."""
         return self.plan_file.is_file()
@@ -200,6 +210,7 @@ class Run:
     def _names(self) -> set[str]:
         files = (self.plan_file, self.vocabulary_file, self.manifest_file, self.metrics_file)
         files += (self.evaluation_file, self.drawing_file, self.checkpoints)
+        files += (*self.analysis_files, self.page_file)
         return {CONFIG, WEIGHTS, *(file.name for file in files)}
 
     def _is_barely_begun(self) -> bool:
