@@ -58,6 +58,8 @@ class Reader {
 
   setControls() {
     const { state } = this;
+    // A label that no probe was fitted for has true answers all the same, beside a unit or a gate.
+    if (state.by === "probe" && !this.probe) state.label = Content.fitted.probes.at(-1).label;
     const set = (change) => {
       Object.assign(state, change);
       this.setControls();
@@ -69,7 +71,7 @@ class Reader {
     const labels = (state.by === "probe" ? Content.fitted.probes.map((one) => one.label) : Content.labels.map((one) => one.name)).map((name) => [name, name]);
     const controls = [
       textPicker(state.text, (text) => this.open(text)),
-      choice("Colour by", [...probing, ["h", "hidden state of a unit"], ...cells, ...gates.map(([key, words]) => [key, `${words} of a unit`])], state.by, (by) => set({ by, units: null })),
+      choice("Colour by", [...probing, ["h", "hidden state of a unit"], ...cells, ...gates.map(([key, words]) => [key, `${words} of a unit`])], state.by, (by) => set({ by, units: null, shown: "likeliest" })),
       choice("True answers of", labels, state.label, (label) => set({ label, shown: state.by === "probe" ? "likeliest" : 0, units: null })),
     ];
     if (state.by === "probe") {
