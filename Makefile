@@ -28,9 +28,10 @@ $(ALL_READY): $(READY)
 	$(INSTALL) --editable '.[all]'
 	@touch $@
 
-demo: $(READY)  ## train a deep RNN on Python's own sources for DEMO_MINUTES (3), and tell what its layers know
+demo: $(READY)  ## train a deep RNN on Python's own sources for DEMO_MINUTES (3), and show what each layer knows
 	$(BIN)/deeprnn train --corpus python --minutes $(DEMO_MINUTES) --out runs/demo --overwrite
 	$(BIN)/deeprnn analyze runs/demo --quick
+	$(BIN)/deeprnn explore runs/demo
 
 test: $(ALL_READY)  ## the whole test suite
 	$(BIN)/python -m pytest

@@ -8,6 +8,7 @@ import deeprnn
 from deeprnn.cli.analyze import analyze
 from deeprnn.cli.draw import draw
 from deeprnn.cli.evaluate import evaluate
+from deeprnn.cli.explore import explore
 from deeprnn.cli.sample import sample
 from deeprnn.cli.train import train
 
@@ -20,7 +21,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
-for command in (train, evaluate, sample, draw, analyze):
+for command in (train, evaluate, sample, draw, analyze, explore):
     app.command()(command)
 
 

@@ -89,6 +89,11 @@ class Run:
         return self.path / "analysis.parquet", self.path / "analysis.json"
 
     @property
+    def page_file(self) -> Path:
+        """The page of `deeprnn explore`."""
+        return self.path / "explorer.html"
+
+    @property
     def exists(self) -> bool:
         """Whether a run was begun here."""
         return self.plan_file.is_file()
@@ -204,7 +209,8 @@ class Run:
 
     def _names(self) -> set[str]:
         files = (self.plan_file, self.vocabulary_file, self.manifest_file, self.metrics_file)
-        files += (self.evaluation_file, self.drawing_file, self.checkpoints, *self.analysis_files)
+        files += (self.evaluation_file, self.drawing_file, self.checkpoints)
+        files += (*self.analysis_files, self.page_file)
         return {CONFIG, WEIGHTS, *(file.name for file in files)}
 
     def _is_barely_begun(self) -> bool:

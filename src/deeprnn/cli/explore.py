@@ -1,0 +1,45 @@
+"""`deeprnn explore`: what each layer of a run knows, as a page."""
+
+import webbrowser
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+import typer
+
+from deeprnn.cli import options
+from deeprnn.cli.failures import complain, told_plainly
+
+Out: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE.html",
+        help=r"The file to write. [dim]\[default: explorer.html in RUN][/dim]",
+        show_default=False,
+    ),
+]
+Open: TypeAlias = Annotated[bool, typer.Option("--open", help="Show it in the browser.")]
+
+
+def explore(run: options.RunArgument, out: Out = None, show: Open = False, threads: options.Threads = None) -> None:
+    """Write a page on which to see what each layer of an analyzed network knows.
+
+    One HTML file that needs no network and no server: the figures of deeprnn analyze, and the network itself, which
+    runs in the page on held-out text and on what a person types.
+    """
+    with told_plainly():
+        missing = [name for name in ("polars", "plotly") if find_spec(name) is None]
+        if missing:
+            complain(f"deeprnn explore needs {' and '.join(missing)}:  pip install 'deeprnn[analysis]'")
+            raise typer.Exit(1)
+        from deeprnn.cli.analyze import AnalysisDisplay
+        from deeprnn.cli.figures import stderr
+        from deeprnn.explorer import explore as write_page
+        from deeprnn.training.device import set_threads
+
+        set_threads(threads)
+        with AnalysisDisplay(stderr()) as display:
+            page = write_page(run, out, progress=display)
+        typer.echo(page)
+        if show:
+            webbrowser.open(page.resolve().as_uri())
