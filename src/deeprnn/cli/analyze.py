@@ -105,6 +105,7 @@ def knowledge_table(results: "Results") -> Table:
         title_style="bold",
         box=None,
         pad_edge=False,
+        collapse_padding=bool(results.probes and results.probes[0].against),  # one column more in 80 characters
     )
     table.add_column("\nlabel", no_wrap=True)
     layers = len(results.probes[0].layers) if results.probes else 0
