@@ -10,6 +10,7 @@ from torch import Tensor
 from deeprnn.analysis.examples import Labels, Scaling, Split, standardise, window_features
 from deeprnn.analysis.features import Beside
 from deeprnn.analysis.probes import (
+    PENALTIES,
     bits_over,
     centre_of_gravity,
     code_length,
@@ -186,3 +187,31 @@ def test_labels_out_of_range_are_refused() -> None:
         Labels(("a",), (2,), torch.tensor([[0, 1, 2]]))
     with pytest.raises(ValueError, match="2 names"):
         Labels(("a", "b"), (2,), torch.tensor([[0, 1, 1]]))
+
+
+def test_each_label_gets_the_penalty_that_it_would_get_alone() -> None:
+    random = np.random.default_rng(0)
+    states = torch.from_numpy(random.normal(size=(len(GROUPS), 20))).float()
+    clear = (states[:, 0] > 0).long()
+    noise = torch.from_numpy(random.integers(0, 3, len(GROUPS)))
+    faint = (states[:, 1] + 2 * torch.from_numpy(random.normal(size=len(GROUPS))) > 0).long()
+    labels = Labels(("clear", "noise", "faint"), (2, 3, 2), torch.stack([clear, noise, faint]))
+    split = Split.of(GROUPS, seed=0)
+    features = standardise(states, split.fit)
+    together = probe(features, labels, split)
+    assert together.penalties[0] < together.penalties[1]
+    for index, (name, size) in enumerate(zip(labels.names, labels.sizes, strict=True)):
+        alone = probe(features, Labels((name,), (size,), labels.values[index : index + 1]), split)
+        assert float(together.penalties[index]) == float(alone.penalties[0])
+        np.testing.assert_allclose(together.scores[index].bits(), alone.scores[0].bits(), atol=2e-3)
+    # Where the path goes on, it is because the validation files cost fewer bits so.
+    strongest = probe(features, labels, split, PENALTIES[:1])
+    for index in range(3):
+        cost = [
+            -one.linear.log_probabilities(features.take(split.validate))[index]
+            .gather(1, labels.values[index, split.validate][:, None])
+            .sum()
+            for one in (together, strongest)
+        ]
+        assert cost[0] < cost[1] or float(together.penalties[index]) == PENALTIES[0]
+    assert float(together.penalties[0]) < PENALTIES[0]

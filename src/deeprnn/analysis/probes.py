@@ -11,10 +11,13 @@ from torch import Tensor
 from deeprnn.analysis.examples import Labels, Split
 from deeprnn.analysis.features import Features
 from deeprnn.analysis.scores import Floats, Interval, Ints, Score, interval
-from deeprnn.analysis.softmax import Linear, fit
+from deeprnn.analysis.softmax import Blocks, Linear, fit
 
 PENALTIES = (10_000.0, 1_000.0, 100.0, 10.0)
-"""The penalties that are tried, strongest first; each fit starts where the one before ended."""
+"""The penalties that are tried, strongest first; each fit starts where the one before ended.
+
+A label goes on to a weaker one only as long as that brings its bits on the validation files down.
+"""
 _TOLERANCE = 1e-3
 _ITERATIONS = 40
 _PORTIONS = (1 / 64, 1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0)
@@ -58,26 +61,32 @@ def probe(features: Features, labels: Labels, split: Split, penalties: Sequence[
     Source: Alain & Bengio 2016; Belinkov 2022 (the pitfalls).
     """
     rows, validation, measured = (features.take(part) for part in (split.fit, split.validate, split.measure))
-    values = labels.values[:, split.fit]
-    found: list[Linear] = []
+    fewest = torch.full((len(labels.sizes),), torch.inf, dtype=torch.float64)
+    best: dict[int, tuple[Linear, float]] = {}
+    active, start = list(range(len(labels.sizes))), None
     for penalty in penalties:
-        start = found[-1] if found else None
-        found.append(
-            fit(
-                rows,
-                values,
-                labels.sizes,
-                penalty=penalty,
-                start=start,
-                tolerance=_TOLERANCE,
-                iterations=_ITERATIONS,
-            )
+        fitted = fit(
+            rows,
+            labels.values[active][:, split.fit],
+            [labels.sizes[label] for label in active],
+            penalty=penalty,
+            start=start,
+            tolerance=_TOLERANCE,
+            iterations=_ITERATIONS,
         )
-    chosen = torch.stack([_nats(one, validation, labels.values[:, split.validate]) for one in found]).argmin(0)
-    linear = _assemble(found, chosen)
+        cost = _nats(fitted, validation, labels.values[active][:, split.validate])
+        better = [place for place, label in enumerate(active) if not cost[place] >= fewest[label]]
+        for place in better:
+            fewest[active[place]] = cost[place]
+            best[active[place]] = (fitted.only([place]), penalty)
+        if not better:
+            break
+        active, start = [active[place] for place in better], fitted.only(better)
+    chosen = [best[label] for label in range(len(labels.sizes))]
+    linear = _side_by_side([one for one, _ in chosen])
     predictions = linear.log_probabilities(measured)
     scores = tuple(split.score(log_p, value) for log_p, value in zip(predictions, labels.values, strict=True))
-    return Probe(scores, linear, torch.tensor(penalties)[chosen])
+    return Probe(scores, linear, torch.tensor([penalty for _, penalty in chosen]))
 
 
 def bits_over(base: Score, joint: Score, weights: Floats) -> Interval:
@@ -204,11 +213,12 @@ def _nats(linear: Linear, features: Features, values: Tensor) -> Tensor:
     return torch.stack(sums)
 
 
-def _assemble(found: Sequence[Linear], chosen: Tensor) -> Linear:
-    """Each label's columns from the fit that was chosen for it."""
-    blocks = found[0].blocks
-    weight, bias = torch.empty_like(found[0].weight), torch.empty_like(found[0].bias)
-    for part, index in zip(blocks.slices, chosen.tolist(), strict=True):
-        weight[:, part], bias[part] = found[index].weight[:, part], found[index].bias[part]
-    iterations, gradient = sum(one.iterations for one in found), max(one.gradient for one in found)
-    return Linear(weight, bias, blocks, iterations, gradient)
+def _side_by_side(parts: Sequence[Linear]) -> Linear:
+    """Classifiers of one label each as those of all."""
+    return Linear(
+        torch.cat([one.weight for one in parts], dim=1),
+        torch.cat([one.bias for one in parts]),
+        Blocks(tuple(size for one in parts for size in one.blocks.sizes)),
+        max(one.iterations for one in parts),
+        max(one.gradient for one in parts),
+    )

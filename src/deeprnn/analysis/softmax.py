@@ -69,6 +69,13 @@ class Linear:
         logits = features.times(self.weight) + self.bias
         return [F.log_softmax(logits[:, part], dim=1) for part in self.blocks.slices]
 
+    def only(self, labels: Sequence[int]) -> "Linear":
+        """The classifiers of some labels, by index."""
+        blocks = Blocks(tuple(self.blocks.sizes[label] for label in labels))
+        parts = [self.blocks.slices[label] for label in labels]
+        weight = torch.cat([self.weight[:, part] for part in parts], dim=1)
+        return Linear(weight, torch.cat([self.bias[part] for part in parts]), blocks, self.iterations, self.gradient)
+
 
 def fit(
     features: Features,
