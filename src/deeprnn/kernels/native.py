@@ -183,7 +183,7 @@ def _apply(function: type[Function], *arguments: Any) -> Any:
     """`function.apply`, without the binding of arguments to names, which takes it as long as all the rest."""
     if transforms() or torch.compiler.is_compiling():
         return function.apply(*arguments)
-    return super(Function, function).apply(*arguments)
+    return super(Function, function).apply(*arguments)  # pyright: ignore[reportAttributeAccessIssue]  # made in C++
 
 
 def _second_derivative(
