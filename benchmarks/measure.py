@@ -12,8 +12,9 @@ _TURN = 0.03
 """Seconds that a turn of short calls lasts; a longer call is a turn by itself."""
 _SHORT = 0.02
 """Seconds below which a turn begins with one call that is not timed, to bring caches and threads back."""
-_REST = 0.005
-"""Seconds between turns, in which the threads of the one before stop spinning."""
+_REST = 0.1
+"""Seconds between turns, in which the threads of the one before stop spinning: idle ones of ONNX Runtime do for 45 ms
+after a call, torch's (and so ours) for 10 ms, measured as processor time while nothing was asked of them."""
 _MOST_CALLS = 300
 _MOST_ROUNDS = 15
 _LONG_ROUND = 2.0
@@ -58,13 +59,14 @@ def interleaved(runs: Mapping[str, Callable[[], Any]], effort: Effort) -> dict[s
     Returns:
         Arrays of equal length; the values at one place were taken in the same round, moments apart.
     """
-    begun = perf_counter()
+    begun = perf_counter() + _REST * len(runs)  # rests are not a contender's time
     first = {name: _turn(run, calls=1) for name, run in runs.items()}
     calls = {name: _calls_in_a_turn(seconds) for name, seconds in first.items()}
     rounds = [first] if set(calls.values()) == {1} else []
     names = list(runs)
     while not _enough(rounds, effort, perf_counter() - begun):
         start = len(rounds) % len(names)
+        begun += _REST * len(names)
         rounds.append({name: _turn(runs[name], calls[name]) for name in names[start:] + names[:start]})
     return {name: np.array([seconds[name] for seconds in rounds]) for name in names}
 

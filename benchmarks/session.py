@@ -109,6 +109,7 @@ def main(arguments: Sequence[str]) -> None:
 
     job = json.load(sys.stdin)
     torch.set_num_threads(job["threads"])
+    deeprnn.kernels.keep_memory()
     effort = Effort(job["seconds"], job["rounds"])
     with os.fdopen(int(arguments[0]), "w", encoding="utf-8") as events, forced(job["kernel"]):
         instruction_set = getattr(_info(), "instruction_set", None) or torch.backends.cpu.get_cpu_capability().lower()

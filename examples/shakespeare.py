@@ -24,6 +24,7 @@ import torch
 from deeprnn import DeepRNN, atomic
 from deeprnn.cli.figures import evaluate_shown, stderr
 from deeprnn.cli.progress import TrainingDisplay
+from deeprnn.kernels import keep_memory
 from deeprnn.notation import parse_layers
 from deeprnn.text import Characters, Corpus
 from deeprnn.training import RunError, Settings, Stopped, train
@@ -48,6 +49,7 @@ def read_corpus(path: Path, *, choose: bool) -> Corpus:
 def main(options: argparse.Namespace) -> None:
     """Trains, evaluates once, and says where the run lies."""
     torch.set_num_threads(options.threads)
+    keep_memory()
     corpus = read_corpus(options.text, choose=options.choose)
     vocabulary = Characters.of(corpus.training)
     torch.manual_seed(options.seed)

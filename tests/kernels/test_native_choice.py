@@ -247,3 +247,36 @@ def test_cells_come_when_asked_for() -> None:
     assert result.cells[0].shape == (6, 2, 4)
     assert result.cells[1] is None
     assert deeprnn.__version__
+
+
+_FAULTS = """
+import resource, sys
+import torch
+from deeprnn import LSTM, DeepRNN
+from deeprnn.kernels import keep_memory
+
+torch.set_num_threads(1)
+kept = sys.argv[1] == "keep" and keep_memory()
+net, x = DeepRNN(128, [LSTM(128)] * 4), torch.randn(256, 16, 128)
+with torch.no_grad():
+    for _ in range(5):
+        net(x)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(5):
+        net(x)
+print(kept, (resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before) / 5)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="page faults are counted on Linux")
+def test_kept_memory_is_not_mapped_anew():
+    found = {}
+    for word in ("keep", "give back"):
+        arguments = [sys.executable, "-c", _FAULTS, word]
+        told = subprocess.run(arguments, check=True, capture_output=True, text=True).stdout.split()
+        found[word] = told[0] == "True", float(told[1])
+    if not found["keep"][0]:
+        pytest.skip("not GNU's C library")
+    # A call's states are 8 MiB, 2,048 pages.
+    assert found["keep"][1] < 50
+    assert found["give back"][1] > 500

@@ -84,6 +84,7 @@ def _begin(run: "Run", asked: Mapping[str, Any], *, overwrite: bool) -> "Trained
     from deeprnn import training
     from deeprnn.cli.figures import stdout
     from deeprnn.cli.progress import TrainingDisplay
+    from deeprnn.kernels import keep_memory
     from deeprnn.notation import parse_layers
     from deeprnn.text import VOCABULARIES, Corpus
     from deeprnn.training.device import set_threads
@@ -93,6 +94,7 @@ def _begin(run: "Run", asked: Mapping[str, Any], *, overwrite: bool) -> "Trained
     cells = parse_layers(asked["layers"])
     settings = _settings(asked)
     run.check_free(overwrite=overwrite)
+    keep_memory()
     set_threads(settings.threads)
     device = make_fabric(settings).device
     corpus = Corpus.from_files(asked["text"]) if asked["text"] else Corpus.of_python()
@@ -122,8 +124,10 @@ def _resume(run: "Run", asked: Mapping[str, Any], given: Sequence[str]) -> "Trai
     from deeprnn import training
     from deeprnn.cli.figures import stdout
     from deeprnn.cli.progress import TrainingDisplay
+    from deeprnn.kernels import keep_memory
 
     _check_unchanged(run, asked, given)
+    keep_memory()
     console = stdout()
     console.print(f"going on with {run.path}", soft_wrap=True, markup=False)
     with TrainingDisplay(console) as display:

@@ -12,4 +12,5 @@ from deeprnn.kernels.interface import Facts as Facts
 from deeprnn.kernels.interface import Kernel as Kernel
 from deeprnn.kernels.interface import Scan as Scan
 from deeprnn.kernels.interface import ScanResult as ScanResult
+from deeprnn.kernels.memory import keep_memory as keep_memory
 from deeprnn.kernels.packed import forget_packed as forget_packed
