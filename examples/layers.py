@@ -1,13 +1,13 @@
 """What do the layers of a deep RNN know? Three layers of 256 GRU units on Python's own sources, and one layer beside.
 
-    python examples/layers.py --out runs/layers          # about 15 minutes: two seeds of both networks
+    python examples/layers.py --out runs/layers          # about 20 minutes: two seeds of both networks
     python examples/layers.py --out runs/layers --quick  # tiny networks, seconds: to see what comes out
 
 For each seed two networks are trained on as many characters: three layers of 256, and one layer of as many
 parameters, the control for depth. Then linear probes read labels of Python (exact ones, from `tokenize` and `ast`)
 off every layer's states, fitted and measured on different ones of the held-out files. Beside each layer stand the
 same network before training, the last eight characters, and the one-layer network. The figures are means over seeds,
-with the lowest and the highest in brackets. Networks that lie in --out already are not trained again.
+and how far the furthest seed is from it. Networks that lie in --out already are not trained again.
 """
 
 import argparse
@@ -96,9 +96,14 @@ def trained(out: Path, cells: list[GRU], corpus: Corpus, seed: int, threads: int
 
 
 def spread(values: list[float]) -> str:
-    """The mean, and the lowest and the highest where there are several."""
-    mean = f"{np.mean(values):.2f}"
-    return mean if len(values) < 2 else f"{mean} ({min(values):.2f}-{max(values):.2f})"
+    """The mean, and how far it is to the furthest value where there are several: ".84 ±.01"."""
+    mean = float(np.mean(values))
+    furthest = max(abs(value - mean) for value in values)
+    return _short(mean) if len(values) < 2 else f"{_short(mean)} ±{_short(furthest)}"
+
+
+def _short(value: float) -> str:
+    return f"{value:.2f}".removeprefix("0")
 
 
 def table(summaries: list[dict[str, Any]]) -> Table:
@@ -107,8 +112,8 @@ def table(summaries: list[dict[str, Any]]) -> Table:
     found = Table(title="accuracy of linear probes on held-out files", box=None, pad_edge=False, title_justify="left")
     found.add_column("label", no_wrap=True)
     headings = [
-        "last 8 characters",
-        "untrained, best layer",
+        "last 8\ncharacters",
+        "untrained,\nbest layer",
         *(f"layer {i}" for i in range(1, layers + 1)),
         "one layer",
     ]

@@ -372,9 +372,10 @@ def test_the_one_layer_network_has_as_many_parameters(layers: ModuleType) -> Non
     assert abs(sizes[1] - deep) == min(abs(size - deep) for size in sizes)
 
 
-def test_seeds_are_shown_by_their_mean_and_ends(layers: ModuleType) -> None:
-    assert layers.spread([0.5]) == "0.50"
-    assert layers.spread([0.25, 0.5, 0.75]) == "0.50 (0.25-0.75)"
+def test_seeds_are_shown_by_their_mean_and_the_furthest(layers: ModuleType) -> None:
+    assert layers.spread([0.5]) == ".50"
+    assert layers.spread([0.25, 0.5, 0.75]) == ".50 ±.25"
+    assert layers.spread([1.0, 1.0, 0.7]) == ".90 ±.20"
 
 
 def test_layers_measures_both_networks_and_trains_none_again(tmp_path: Path) -> None:
@@ -393,7 +394,7 @@ def test_layers_measures_both_networks_and_trains_none_again(tmp_path: Path) -> 
             *rows[label]["layers"],
             *rows[label]["against"],
         ]
-        assert line.removeprefix(label).split() == [f"{figure:.2f}" for figure in figures]
+        assert line.removeprefix(label).split() == [f"{figure:.2f}".removeprefix("0") for figure in figures]
     weights = (tmp_path / "one-0" / "model.safetensors").read_bytes()
     program = example("layers")
     assert program.trained(tmp_path / "one-0", [GRU(1)], program.Corpus.of_python(), 0, 1, steps=5) == 30
