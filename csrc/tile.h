@@ -8,12 +8,6 @@
 
 namespace deeprnn::DEEPRNN_ISA {
 
-// Where a product reads its left side: row i is at rows[i], K floats contiguous.
-struct Rows {
-  const float* const* rows;
-  Rows from(int64_t i) const { return {rows + i}; }
-};
-
 // Panels p = 0 .. count-1, each K rows of kPanel floats, `step` floats apart. `far`: they are too many to stay in the
 // second-level cache until they are read again.
 struct Panels {
@@ -23,7 +17,7 @@ struct Panels {
   bool far = false;
 };
 
-// Floats of panels that the second-level cache keeps.
+// Floats of panels from which asking ahead pays: 1 MiB, measured where the second level has half of that.
 constexpr int64_t kNearFloats = 1 << 18;
 
 // Where a product reads its start or writes: element (row i, panel p, lane j) at data[i * row + p * panel + j].

@@ -107,13 +107,13 @@ def _short(value: float) -> str:
 
 
 def table(summaries: list[dict[str, Any]]) -> Table:
-    """Accuracies on held-out files, label by label."""
+    """Accuracies on held-out files, label by label; untrained is the best layer of the network before training."""
     layers = len(summaries[0]["probes"][0]["layers"])
     found = Table(title="accuracy of linear probes on held-out files", box=None, pad_edge=False, title_justify="left")
     found.add_column("label", no_wrap=True)
     headings = [
-        "last 8\ncharacters",
-        "untrained,\nbest layer",
+        "last 8",
+        "untrained",
         *(f"layer {i}" for i in range(1, layers + 1)),
         "one layer",
     ]

@@ -3,9 +3,8 @@
 import ctypes
 from typing import Any
 
-# malloc.h; the first is what glibc itself would raise it to at most.
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
-_LARGEST_KEPT = 32 << 20
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
+_LARGEST_KEPT = 32 << 20  # the largest that glibc takes
 _MOST_KEPT = 1 << 30
 
 
@@ -22,8 +21,7 @@ def keep_memory() -> bool:
     Returns:
         Whether the C library took it: GNU's does; another, which has its own ways, is left alone.
 
-    >>> isinstance(keep_memory(), bool)
-    True
+    >>> kept = keep_memory()  # once, where a program begins
     """
     mallopt: Any = getattr(_c_library(), "mallopt", None)
     if mallopt is None:
