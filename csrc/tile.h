@@ -36,6 +36,7 @@ struct Depth {
 };
 
 constexpr int64_t kBlockDepth = 256;
+constexpr int64_t kLineFloats = 16;  // of a cache line
 
 // M rows by P panels in registers: panel p begins at from[p], and its part of row i at to[p] + i * to_row.
 template <int M, int P, bool ahead = false>
@@ -53,7 +54,12 @@ DEEPRNN_INLINE void tile(const float* const* rows, Depth depth, const float* con
 #pragma GCC unroll 4
   for (int64_t k = 0; k < K; ++k) {
     // The processor's own prefetching does not run far enough before a block that lies beyond the second level.
-    if constexpr (ahead) __builtin_prefetch(panels[0] + (k + kBlockDepth) * kPanel, 0, 2);
+    if constexpr (ahead) {
+#pragma GCC unroll 2
+      for (int64_t j = 0; j < kPanel; j += kLineFloats) {
+        __builtin_prefetch(panels[0] + (k + kBlockDepth) * kPanel + j, 0, 2);
+      }
+    }
     V b[2 * P];
 #pragma GCC unroll 16
     for (int j = 0; j < 2 * P; ++j) b[j] = load(panels[j / 2] + k * kPanel + (j % 2) * kLanes);

@@ -22,7 +22,7 @@ namespace deeprnn::DEEPRNN_ISA {
 
 #if defined(DEEPRNN_LANES_16)
 constexpr int64_t kLanes = 16;
-constexpr int kTileRows = 12;  // 24 of 32 registers accumulate
+constexpr int kTileRows = 10;  // 20 of 32 registers accumulate; with 12, addresses of rows spill
 #elif defined(DEEPRNN_LANES_8)
 constexpr int64_t kLanes = 8;
 constexpr int kTileRows = 6;  // 12 of 16 registers accumulate

@@ -279,6 +279,6 @@ def test_kept_memory_is_not_mapped_anew():
         found[word] = told[0] == "True", float(told[1])
     if not found["keep"][0]:
         pytest.skip("not GNU's C library")
-    # A call's states are 8 MiB, 2,048 pages.
+    # A call's states are 8 MiB: 2,048 pages, or 128 where the system maps 16 at once.
     assert found["keep"][1] < 50
-    assert found["give back"][1] > 500
+    assert found["give back"][1] > 100
