@@ -163,6 +163,9 @@ struct Backward {
     }
   }
 
+  // How many of the panels of a product that ends with so many units are half empty.
+  static int64_t halves(int64_t units) { return half_panel(units) ? 1 : 0; }
+
   float* state_at(float* state, int64_t group, int64_t b) const { return state + (group * sizes.B + b) * kPanel; }
   float* gradient_row(int64_t at, int64_t b) const { return chunk + (at * sizes.B + b) * row_floats; }
 
@@ -376,7 +379,7 @@ struct Backward {
     float zeros[kPanel];
     for (int64_t j = 0; j < kPanel; j += kLanes) store(zeros + j, none);
     for (int64_t g = share.groups.begin; g < share.groups.end; ++g) {
-      const Panels panels{hn + g * H * kPanel, 0, 1};
+      const Panels panels{hn + g * H * kPanel, 0, 1, halves(sizes.units(g))};
       product(share.gradient_rows, rows, H, panels, {zeros, 0, 0}, {share.product, kPanel, 0});
       const int64_t units = sizes.units(g);
       for (int64_t r = 0; r < rows; ++r) {
@@ -410,7 +413,8 @@ struct Backward {
     } else {
       const int64_t begin = share.groups.begin, step = sizes.B * kPanel;
       float* state = state_at(state_h, begin, first);
-      const Panels panels{hh + begin * hh_K * kPanel, hh_K * kPanel, share.groups.size(), share.far};
+      const Panels panels{hh + begin * hh_K * kPanel, hh_K * kPanel, share.groups.size(),
+                          halves(sizes.units(share.groups.end - 1)), share.far};
       if (rows > kFewRows) {
         product(share.gradient_rows, rows, hh_K, panels, {state, kPanel, step}, {state, kPanel, step});
       } else {
@@ -429,7 +433,7 @@ struct Backward {
     float zeros[kPanel];
     for (int64_t j = 0; j < kPanel; j += kLanes) store(zeros + j, V{});
     for (int64_t g = share.groups.begin; g < share.groups.end; ++g) {
-      const Panels panels{hh + g * hh_K * kPanel, 0, 1};
+      const Panels panels{hh + g * hh_K * kPanel, 0, 1, halves(sizes.units(g))};
       product(share.gradient_rows, rows, hh_K, panels, {zeros, 0, 0}, {share.product, kPanel, 0});
       const int64_t units = sizes.units(g);
       for (int64_t r = 0; r < rows; ++r) {
@@ -467,11 +471,12 @@ struct Backward {
         share.gradient_rows[r] = chunk + (r0 + r) * row_floats + columns.first_x * sizes.H;
       }
       for (int64_t g = 0; g < x_groups; ++g) {
-        product(share.gradient_rows, count, K, {xh + g * K * kPanel, 0, 1}, {zeros, 0, 0}, {share.product, kPanel, 0});
+        const int64_t n = lesser(kPanel, I - g * kPanel);
+        const Panels panel{xh + g * K * kPanel, 0, 1, halves(n)};
+        product(share.gradient_rows, count, K, panel, {zeros, 0, 0}, {share.product, kPanel, 0});
         for (int64_t r = 0; r < count; ++r) {
           const int64_t at = (r0 + r) / sizes.B, b = (r0 + r) % sizes.B;
           float* to = gradients.x + (sequence.time(steps.begin + at) * sizes.B + b) * I + g * kPanel;
-          const int64_t n = lesser(kPanel, I - g * kPanel);
           for (int64_t j = 0; j < n; j += kLanes) store(to + j, load(share.product + r * kPanel + j), n - j);
         }
       }

@@ -1,6 +1,7 @@
 // The forward pass: the input's part for a block of steps, then the recurrence over that block.
 #pragma once
 
+#include "inference.h"
 #include "sequence.h"
 
 namespace deeprnn::DEEPRNN_ISA {
@@ -14,7 +15,7 @@ inline int64_t slots_of(const Shape& shape) {
 // What one share works on, and in.
 struct ForwardShare {
   Range rows, groups;
-  bool far;              // this share's part of W_hh leaves the second-level cache between steps
+  bool far, far_x;       // this share's part of W_hh leaves the second-level cache between steps; of W_xh, blocks
   float* block;          // [group][step][row][slot][kPanel]
   float* x_copy;         // [step][row][I], where x's features are not contiguous
   const float** x_rows;  // [step][row]
@@ -49,6 +50,7 @@ struct Forward {
       share.rows = split.rows_of(s);
       share.groups = split.groups_of(s);
       share.far = share.groups.size() * sizes.G * sizes.H * kPanel > kNearFloats;
+      share.far_x = share.groups.size() * sizes.G * sizes.I * kPanel > kNearFloats;
       const int64_t rows = share.rows.size();
       share.block = carver.floats(block_steps * rows * share.groups.size() * slots * kPanel);
       share.x_copy = carver.floats(copies_x ? block_steps * rows * sizes.I : 0);
@@ -122,7 +124,8 @@ struct Forward {
     for (int64_t g = share.groups.begin; g < share.groups.end; ++g) {
       float* out = part(share, g, 0);
       if (!shape.indices) {
-        const Panels panels{packed.xh + g * sizes.G * sizes.I * kPanel, sizes.I * kPanel, sizes.G};
+        const Panels panels{packed.xh + g * sizes.G * sizes.I * kPanel, sizes.I * kPanel, sizes.G, halves(g, sizes.G),
+                            share.far_x};
         const Source bias{packed.bias + g * sizes.G * kPanel, 0, kPanel};
         product(share.x_rows, count, sizes.I, panels, bias, {out, slots * kPanel, kPanel});
       }
@@ -184,6 +187,9 @@ struct Forward {
     }
   }
 
+  // How many of a group's panels are half empty.
+  int64_t halves(int64_t group, int64_t panels) const { return half_panel(sizes.units(group)) ? panels : 0; }
+
   // Groups whose products are made at once: with a few rows, all.
   int64_t together(const ForwardShare& share) const { return share.rows.size() <= kFewRows ? share.groups.size() : 1; }
 
@@ -193,7 +199,7 @@ struct Forward {
     if (share.rows.size() > kFewRows) {
       float* at = part(share, groups.begin, step) + first_slot * kPanel;
       const float* panel = packed.hh_panel(groups.begin, gates.begin);
-      const Panels panels{panel, sizes.H * kPanel, gates.size(), share.far};
+      const Panels panels{panel, sizes.H * kPanel, gates.size(), halves(groups.begin, gates.size()), share.far};
       return product(rows, share.rows.size(), sizes.H, panels, {at, slots * kPanel, kPanel},
                      {at, slots * kPanel, kPanel});
     }
@@ -271,16 +277,16 @@ struct Forward {
   }
 
   // phi of whole panels and nothing else, in half the time that `each` takes.
-  template <Phi phi>
+  template <Phi phi, bool training>
   void plain_elman(const ForwardShare& share, int64_t group, int64_t i, int64_t at) {
     const float* in = part(share, group, at);
     float* out = sequence.hidden(i, share.rows.begin) + group * kPanel;
     const int64_t ahead = i + 1 < sizes.T ? sequence.hidden(i + 1, 0) - sequence.hidden(i, 0) : 0;
     for (int64_t r = share.rows.size(); r > 0; --r, in += kPanel, out += sizes.H) {
       __builtin_prefetch(out + ahead, 1);
-      const V first = apply<phi>(load(in)), second = apply<phi>(load(in + kLanes));
-      store(out, first);
-      store(out + kLanes, second);
+      const V a = load(in), b = load(in + kLanes);
+      store(out, training ? apply<phi>(a) : apply_in_inference<phi>(a));
+      store(out + kLanes, training ? apply<phi>(b) : apply_in_inference<phi>(b));
     }
   }
 
@@ -288,53 +294,70 @@ struct Forward {
   void elman(const ForwardShare& share, int64_t group, int64_t i, int64_t at) {
     const bool keeps = sequence.saved.values > 0;
     if (!keeps && !shape.zoneout && sequence.inputs.lengths == nullptr && sizes.units(group) == kPanel) {
-      return plain_elman<phi>(share, group, i, at);
+      return shape.training ? plain_elman<phi, true>(share, group, i, at)
+                            : plain_elman<phi, false>(share, group, i, at);
     }
     each(share, group, at, i, [&](int64_t r, int64_t b, int64_t u, int64_t n, const float* in) {
       const V a = load(in);
-      const V y = apply<phi>(a);
+      const V y = shape.training ? apply<phi>(a) : apply_in_inference<phi>(a);
       if (keeps) store(sequence.gates(i, b) + u, from_argument(phi) ? a : y, n);
       keep_h(share, i, r, b, u, n, y);
     });
   }
 
   void lstm(const ForwardShare& share, int64_t group, int64_t i, int64_t at) {
-    const bool keeps = sequence.saved.values > 0;
-    const Strided& keep_c = sequence.inputs.keep_c;
-    each(share, group, at, i, [&](int64_t r, int64_t b, int64_t u, int64_t n, const float* in) {
-      const V gate_i = sigmoid(load(in)), gate_f = sigmoid(load(in + kPanel));
-      const V gate_g = tanh(load(in + 2 * kPanel)), gate_o = sigmoid(load(in + 3 * kPanel));
-      const V before = load(share.before_c[r] + u, n);
-      V c = fma(gate_f, before, gate_i * gate_g);
-      if (keeps) {
+    if (shape.training) {
+      each(share, group, at, i, [&](int64_t r, int64_t b, int64_t u, int64_t n, const float* in) {
+        const V gate_i = sigmoid(load(in)), gate_f = sigmoid(load(in + kPanel));
+        const V gate_g = tanh(load(in + 2 * kPanel)), gate_o = sigmoid(load(in + 3 * kPanel));
+        const V c = fma(gate_f, load(share.before_c[r] + u, n), gate_i * gate_g);
         float* to = sequence.gates(i, b) + u;
         store(to, gate_i, n);
         store(to + sizes.H, gate_f, n);
         store(to + 2 * sizes.H, gate_g, n);
         store(to + 3 * sizes.H, gate_o, n);
-      }
-      keep_h(share, i, r, b, u, n, gate_o * tanh(c));
-      if (shape.zoneout && keep_c.data != nullptr) c = zone_out(keep_c, sequence.time(i), b, u, n, before, c);
-      store(sequence.c(i, b) + u, c, n);
-      if (sequence.outputs.cells != nullptr) {
-        store(sequence.outputs.cells + (sequence.time(i) * sizes.B + b) * sizes.H + u, c, n);
-      }
+        keep_c_h(share, i, r, b, u, n, {c, gate_o * tanh(c)});
+      });
+      return;
+    }
+    each(share, group, at, i, [&](int64_t r, int64_t b, int64_t u, int64_t n, const float* in) {
+      const LstmState after = lstm_state(load(in), load(in + kPanel), load(in + 2 * kPanel), load(in + 3 * kPanel),
+                                         load(share.before_c[r] + u, n));
+      keep_c_h(share, i, r, b, u, n, after);
     });
   }
 
+  DEEPRNN_INLINE void keep_c_h(const ForwardShare& share, int64_t i, int64_t r, int64_t b, int64_t u, int64_t n,
+                               LstmState after) {
+    keep_h(share, i, r, b, u, n, after.h);
+    V c = after.c;
+    const Strided& keep = sequence.inputs.keep_c;
+    if (shape.zoneout && keep.data != nullptr) {
+      c = zone_out(keep, sequence.time(i), b, u, n, load(share.before_c[r] + u, n), c);
+    }
+    store(sequence.c(i, b) + u, c, n);
+    if (sequence.outputs.cells == nullptr) return;
+    store(sequence.outputs.cells + (sequence.time(i) * sizes.B + b) * sizes.H + u, c, n);
+  }
+
   void gru(const ForwardShare& share, int64_t group, int64_t i, int64_t at) {
-    const bool keeps = sequence.saved.values > 0;
+    if (!shape.training) {
+      each(share, group, at, i, [&](int64_t r, int64_t b, int64_t u, int64_t n, const float* in) {
+        keep_h(share, i, r, b, u, n,
+               gru_state(load(in + kPanel), load(in + 2 * kPanel), load(in), load(in + 3 * kPanel),
+                         load(share.before_h[r] + u, n)));
+      });
+      return;
+    }
     each(share, group, at, i, [&](int64_t r, int64_t b, int64_t u, int64_t n, const float* in) {
       const V gate_r = sigmoid(load(in + kPanel)), gate_z = sigmoid(load(in + 2 * kPanel));
       const V recurrent = load(in + 3 * kPanel);
       const V gate_n = tanh(fma(gate_r, recurrent, load(in)));
-      if (keeps) {
-        float* to = sequence.gates(i, b) + u;
-        store(to, gate_r, n);
-        store(to + sizes.H, gate_z, n);
-        store(to + 2 * sizes.H, gate_n, n);
-        store(to + 3 * sizes.H, recurrent, n);
-      }
+      float* to = sequence.gates(i, b) + u;
+      store(to, gate_r, n);
+      store(to + sizes.H, gate_z, n);
+      store(to + 2 * sizes.H, gate_n, n);
+      store(to + 3 * sizes.H, recurrent, n);
       const V before = load(share.before_h[r] + u, n);
       keep_h(share, i, r, b, u, n, fma(gate_z, before - gate_n, gate_n));
     });

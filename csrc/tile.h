@@ -9,13 +9,18 @@
 namespace deeprnn::DEEPRNN_ISA {
 
 // Panels p = 0 .. count-1, each K rows of kPanel floats, `step` floats apart. `far`: they are too many to stay in the
-// second-level cache until they are read again.
+// second-level cache until they are read again. Of the last `halves` only the first vector of each row counts: of the
+// product's second one nothing is read or written.
 struct Panels {
   const float* data;
   int64_t step;
   int64_t count;
+  int64_t halves = 0;
   bool far = false;
 };
+
+// Whether so many units fit in a panel's first vector.
+constexpr bool half_panel(int64_t units) { return units <= kLanes; }
 
 // Floats of panels from which asking ahead pays: 1 MiB, measured where the second level has half of that.
 constexpr int64_t kNearFloats = 1 << 18;
@@ -38,17 +43,18 @@ struct Depth {
 constexpr int64_t kBlockDepth = 256;
 constexpr int64_t kLineFloats = 16;  // of a cache line
 
-// M rows by P panels in registers: panel p begins at from[p], and its part of row i at to[p] + i * to_row.
-template <int M, int P, bool ahead = false>
+// M rows by N vectors in registers, two of each panel: panel p adds to from[p], and its part of row i is at
+// to[p] + i * to_row.
+template <int M, int N, bool ahead = false>
 DEEPRNN_INLINE void tile(const float* const* rows, Depth depth, const float* const* panels, const float* const* from,
                          int64_t from_row, float* const* to, int64_t to_row) {
-  V sum[M][2 * P];
+  V sum[M][N];
   const float* a[M];
 #pragma GCC unroll 16
   for (int i = 0; i < M; ++i) {
     a[i] = rows[i] + depth.begin;
 #pragma GCC unroll 16
-    for (int j = 0; j < 2 * P; ++j) sum[i][j] = load(from[j / 2] + i * from_row + (j % 2) * kLanes);
+    for (int j = 0; j < N; ++j) sum[i][j] = load(from[j / 2] + i * from_row + (j % 2) * kLanes);
   }
   const int64_t K = depth.end - depth.begin;
 #pragma GCC unroll 4
@@ -60,28 +66,29 @@ DEEPRNN_INLINE void tile(const float* const* rows, Depth depth, const float* con
         __builtin_prefetch(panels[0] + (k + kBlockDepth) * kPanel + j, 0, 2);
       }
     }
-    V b[2 * P];
+    V b[N];
 #pragma GCC unroll 16
-    for (int j = 0; j < 2 * P; ++j) b[j] = load(panels[j / 2] + k * kPanel + (j % 2) * kLanes);
+    for (int j = 0; j < N; ++j) b[j] = load(panels[j / 2] + k * kPanel + (j % 2) * kLanes);
 #pragma GCC unroll 16
     for (int i = 0; i < M; ++i) {
       const V x = broadcast(a[i][k]);
 #pragma GCC unroll 16
-      for (int j = 0; j < 2 * P; ++j) sum[i][j] = fma(x, b[j], sum[i][j]);
+      for (int j = 0; j < N; ++j) sum[i][j] = fma(x, b[j], sum[i][j]);
     }
   }
 #pragma GCC unroll 16
   for (int i = 0; i < M; ++i) {
 #pragma GCC unroll 16
-    for (int j = 0; j < 2 * P; ++j) store(to[j / 2] + i * to_row + (j % 2) * kLanes, sum[i][j]);
+    for (int j = 0; j < N; ++j) store(to[j / 2] + i * to_row + (j % 2) * kLanes, sum[i][j]);
   }
 }
 
 template <int M>
 inline __attribute__((noinline)) void tile_row(const float* const* rows, Depth depth, Panels panels, Source init,
                                                Place out) {
-  if (panels.far) return tile<M, 1, true>(rows, depth, &panels.data, &init.data, init.row, &out.data, out.row);
-  tile<M, 1>(rows, depth, &panels.data, &init.data, init.row, &out.data, out.row);
+  if (panels.halves > 0) return tile<M, 1>(rows, depth, &panels.data, &init.data, init.row, &out.data, out.row);
+  if (panels.far) return tile<M, 2, true>(rows, depth, &panels.data, &init.data, init.row, &out.data, out.row);
+  tile<M, 2>(rows, depth, &panels.data, &init.data, init.row, &out.data, out.row);
 }
 
 // A few rows keep too few chains of multiply-adds in flight for one panel: they take several panels at once.
@@ -97,7 +104,7 @@ struct Scattered {
 
 template <int M, int P>
 inline __attribute__((noinline)) void tiles_of(const float* const* rows, int64_t K, const Scattered& all, int64_t p) {
-  tile<M, P>(rows, {0, K}, all.panels + p, all.from + p, all.row, all.to + p, all.row);
+  tile<M, 2 * P>(rows, {0, K}, all.panels + p, all.from + p, all.row, all.to + p, all.row);
 }
 
 // The product for at most kFewRows rows.
@@ -154,7 +161,7 @@ inline void product(const float* const* rows, int64_t count, int64_t K, Panels p
       const float* block = panels.data + p * panels.step + k * kPanel;
       int64_t first = 0;
       for (int64_t i = 0; i < tiles; ++i) {
-        const Panels panel{block, panels.step, 1, panels.far && i == 0};
+        const Panels panel{block, panels.step, 1, p >= panels.count - panels.halves ? 1 : 0, panels.far && i == 0};
         const int64_t next = count * (i + 1) / tiles;
         const Place to{out.data + first * out.row + p * out.panel, out.row, out.panel};
         const Source from{init.data + first * init.row + p * init.panel, init.row, init.panel};

@@ -9,34 +9,40 @@
 namespace deeprnn::DEEPRNN_ISA {
 
 // sum += A' * panel over `rows` rows: A is packed [row][M], the panel [row][kPanel]. Adds `units` columns to each of
-// the M rows of out, `stride` apart.
-template <int M>
+// the M rows of out, `stride` apart; they lie in the panel's first N vectors.
+template <int M, int N>
 inline __attribute__((noinline)) void add_outer(const float* a, const float* panel, int64_t rows, float* out,
                                                 int64_t stride, int64_t units) {
-  V sum[M][2] = {};
+  V sum[M][N] = {};
   for (int64_t r = 0; r < rows; ++r) {
-    const V b0 = load(panel + r * kPanel), b1 = load(panel + r * kPanel + kLanes);
+    V b[N];
+#pragma GCC unroll 2
+    for (int j = 0; j < N; ++j) b[j] = load(panel + r * kPanel + j * kLanes);
 #pragma GCC unroll 16
     for (int i = 0; i < M; ++i) {
       const V x = broadcast(a[r * M + i]);
-      sum[i][0] = fma(x, b0, sum[i][0]);
-      sum[i][1] = fma(x, b1, sum[i][1]);
+#pragma GCC unroll 2
+      for (int j = 0; j < N; ++j) sum[i][j] = fma(x, b[j], sum[i][j]);
     }
   }
 #pragma GCC unroll 16
   for (int i = 0; i < M; ++i) {
-    float* to = out + i * stride;
-    store(to, load(to, units) + sum[i][0], units);
-    if (units > kLanes) store(to + kLanes, load(to + kLanes, units - kLanes) + sum[i][1], units - kLanes);
+#pragma GCC unroll 2
+    for (int j = 0; j < N; ++j) {
+      float* to = out + i * stride + j * kLanes;
+      const int64_t n = units - j * kLanes;
+      store(to, load(to, n) + sum[i][j], n);
+    }
   }
 }
 
 inline void add_outer_of(int64_t M, const float* a, const float* panel, int64_t rows, float* out, int64_t stride,
                          int64_t units) {
   switch (M) {
-#define DEEPRNN_OUTER(m) \
-  case m:                \
-    return add_outer<m>(a, panel, rows, out, stride, units);
+#define DEEPRNN_OUTER(m)                                                           \
+  case m:                                                                          \
+    return half_panel(units) ? add_outer<m, 1>(a, panel, rows, out, stride, units) \
+                             : add_outer<m, 2>(a, panel, rows, out, stride, units);
     DEEPRNN_OUTER(1)
     DEEPRNN_OUTER(2)
     DEEPRNN_OUTER(3)

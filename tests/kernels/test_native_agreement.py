@@ -90,13 +90,11 @@ def test_threads_change_nothing_in_wide_calls(call: Call) -> None:
     check_threads(call)
 
 
-@pytest.mark.usefixtures("isa")
+@pytest.mark.usefixtures("isa", "threads")
 @given(call=calls())
 @many
-def test_inference_equals_training(call: Call) -> None:
-    """Bitwise: what is kept for the backward pass changes no output."""
-    training = outcome(call, torch.float32, "native")
+def test_inference(call: Call) -> None:
+    """As near to the truth as training is, though by shorter ways, and bitwise on any number of threads."""
     with torch.no_grad():
-        inference = outcome(call, torch.float32, "native")
-    for name, part in inference.items():
-        assert torch.equal(part, training[name]), name
+        check(call)
+        check_threads(call)
