@@ -47,14 +47,17 @@ struct Backward {
         gradients(gradients),
         split(split),
         columns(shape),
-        resets_before(shape.cell == CellKind::gru && !shape.reset_after) {
+        resets_before(shape.cell == CellKind::gru && !shape.reset_after),
+        overlaps(split.shares() == 1 && shape.threads > 1 && long_row(shape)) {
     const int64_t H = sizes.H, B = sizes.B;
-    chunk_steps = lesser(sizes.T, ceil_div(kChunkRows, B));
+    // Whatever the threads are: sums run over a chunk.
+    chunk_steps = lesser(sizes.T, long_row(shape) ? kShortChunkRows : ceil_div(kChunkRows, B));
+    const int64_t chunks = overlaps ? 2 : 1;
     width = columns.columns * H;
     // Rows that lie a multiple of 4096 bytes apart would share one cache set.
     row_floats = ceil_div(width, 16) * 16 + (width % 256 == 0 ? 16 : 0);
-    chunk = carver.floats(chunk_steps * B * row_floats);
-    reset_h = carver.floats(resets_before ? chunk_steps * B * H : 0);
+    chunk = carver.floats(chunks * chunk_steps * B * row_floats);
+    reset_h = carver.floats(resets_before ? chunks * chunk_steps * B * H : 0);
     hh_K = resets_before ? 2 * H : shape.cell == CellKind::lstm ? 4 * H : shape.cell == CellKind::gru ? 3 * H : H;
     hh = carver.floats(sizes.groups * hh_K * kPanel);
     hn = carver.floats(resets_before ? sizes.groups * H * kPanel : 0);
@@ -62,11 +65,12 @@ struct Backward {
     xh = carver.floats(gradients.x != nullptr ? x_groups * sizes.G * H * kPanel : 0);
     state_h = carver.floats(sizes.groups * B * kPanel);
     state_c = carver.floats(shape.cell == CellKind::lstm ? sizes.groups * B * kPanel : 0);
-    shares = carver.many<BackwardShare>(split.shares());
-    for (int64_t s = 0; s < split.shares(); ++s) {
+    const int64_t parties = overlaps ? 2 : split.shares();
+    shares = carver.many<BackwardShare>(parties);
+    for (int64_t s = 0; s < parties; ++s) {
       BackwardShare share;
-      share.rows = split.rows_of(s);
-      share.groups = split.groups_of(s);
+      share.rows = split.rows_of(overlaps ? 0 : s);
+      share.groups = split.groups_of(overlaps ? 0 : s);
       share.far = share.groups.size() * hh_K * kPanel > kNearFloats;
       share.product = carver.floats(greater(chunk_steps * B, share.rows.size()) * kPanel);
       share.panels = carver.many<const float*>(share.groups.size());
@@ -81,13 +85,14 @@ struct Backward {
     scratch_floats = carver.used();
   }
 
-  static constexpr int64_t kChunkRows = 512;
+  static constexpr int64_t kChunkRows = 512, kShortChunkRows = 128;
 
   void run(const Parallel& parallel) {
     sequence.open();
-    Barrier barrier(split.shares());
-    auto body = [&](Range mine) { run_range(mine, barrier); };
-    run_shares(parallel, split.shares(), body);
+    const int64_t parties = overlaps ? 2 : split.shares();
+    Barrier barrier(parties);
+    auto body = [&](Range mine) { overlaps ? run_overlapped(mine, barrier) : run_range(mine, barrier); };
+    run_shares(parallel, parties, body);
   }
 
   int64_t scratch_floats = 0;
@@ -124,7 +129,7 @@ struct Backward {
       wait_all();
       const int64_t rows = steps.size() * sizes.B;
       all(mine, [&](BackwardShare& share, int64_t s) {
-        if (gradients.x != nullptr) x_gradient(share, part(rows, s, split.shares()), steps);
+        if (gradients.x != nullptr) x_gradient(share, part(rows, s, split.shares()), steps, chunk);
         weights.pack(s, steps, chunk, row_floats, reset_h);
       });
       wait_all();
@@ -137,6 +142,46 @@ struct Backward {
       close_share(share);
       weights.close(s);
     });
+  }
+
+  // Party 0 runs the recurrence over a chunk while party 1 makes the products over the chunk before. `at` counts on
+  // from the first chunk's rows to the second's.
+  void run_overlapped(Range mine, Barrier& barrier) {
+    const bool recurs = mine.begin == 0, multiplies = mine.end == 2;
+    if (recurs) {
+      pack_share(0);
+      open_share(shares[0]);
+      weights.open(0);
+    }
+    barrier.arrive(mine.size());
+    Range before{0, 0};
+    int64_t first = 0;
+    for (int64_t i1 = sizes.T; i1 > 0 || before.size() > 0;) {
+      const Range steps{greater(0, i1 - chunk_steps), i1};
+      for (int64_t i = steps.end - 1; recurs && i >= steps.begin; --i) {
+        const int64_t at = first + i - steps.begin;
+        pointwise(shares[0], i, at);
+        if (resets_before) through_reset(shares[0], i, at);
+        to_state_before(shares[0], i, at);
+      }
+      if (multiplies && before.size() > 0) products(before, chunk_steps - first);
+      barrier.arrive(mine.size());
+      before = steps;
+      first = chunk_steps - first;
+      i1 = steps.begin;
+    }
+    if (recurs) {
+      close_share(shares[0]);
+      weights.close(0);
+    }
+  }
+
+  // What the chunk whose rows begin at step `first` of the buffer gives to the gradients of x and of the weights.
+  void products(Range steps, int64_t first) {
+    const float* rows = chunk + first * sizes.B * row_floats;
+    if (gradients.x != nullptr) x_gradient(shares[1], {0, steps.size() * sizes.B}, steps, rows);
+    weights.pack(0, steps, rows, row_floats, resets_before ? reset_h + first * sizes.B * sizes.H : nullptr);
+    weights.add(0, steps, rows, row_floats, columns.hh_gate, columns.xh_gate);
   }
 
   void pack_share(int64_t s) {
@@ -460,7 +505,7 @@ struct Backward {
   }
 
   // x's gradient for some rows of a chunk, W_xh' times the step's gradient.
-  void x_gradient(const BackwardShare& share, Range rows, Range steps) {
+  void x_gradient(const BackwardShare& share, Range rows, Range steps, const float* chunk) {
     const int64_t K = sizes.G * sizes.H, I = sizes.I;
     float zeros[kPanel];
     for (int64_t j = 0; j < kPanel; j += kLanes) store(zeros + j, V{});
@@ -489,7 +534,7 @@ struct Backward {
   const Gradients& gradients;
   Split split;
   GradientColumns columns;
-  bool resets_before;
+  bool resets_before, overlaps;  // the second: see `long_row`
   WeightGradient weights;
   int64_t chunk_steps = 0, width = 0, row_floats = 0, hh_K = 0, x_groups = 0;
   float* chunk = nullptr;                             // [step][row][row_floats] gradients of the steps' products

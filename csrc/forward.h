@@ -36,10 +36,15 @@ struct Forward {
         sizes(shape),
         packed(shape, const_cast<float*>(packed)),
         split(split),
+        overlaps(split.shares() == 1 && shape.threads > 1 && !shape.indices && long_row(shape)),
         slots(slots_of(shape)) {
     const int64_t most_rows = ceil_div(sizes.B, split.by_rows), most_groups = ceil_div(sizes.groups, split.by_groups);
     const int64_t step_floats = most_rows * most_groups * slots * kPanel;
-    block_steps = lesser(sizes.T, greater(kBlockFloats / step_floats, ceil_div(kBlockRows, most_rows)));
+    const bool far_x = most_groups * sizes.G * sizes.I * kPanel > kNearFloats;
+    const int64_t least_rows = far_x ? kFarBlockRows : kBlockRows;
+    block_steps = lesser(sizes.T, greater(kBlockFloats / step_floats, ceil_div(least_rows, most_rows)));
+    // The first block has no recurrence to be made beside.
+    if (overlaps) block_steps = lesser(block_steps, greater(kBlockRows, sizes.T / 16));
     masked_h = carver.floats(shape.masked ? sizes.B * sizes.H : 0);
     const bool resets_before = shape.cell == CellKind::gru && !shape.reset_after;
     reset_h = carver.floats(resets_before ? sizes.B * sizes.H : 0);
@@ -64,6 +69,18 @@ struct Forward {
       share.parts = carver.many<float*>(rows <= kFewRows ? share.groups.size() * sizes.G : 0);
       if (shares != nullptr) shares[s] = share;
     }
+    if (overlaps) {
+      next = carver.many<ForwardShare>(1);
+      float* block = carver.floats(block_steps * step_floats);
+      float* x_copy = carver.floats(copies_x ? block_steps * sizes.I : 0);
+      const float** x_rows = carver.many<const float*>(block_steps);
+      if (next != nullptr) {
+        *next = shares[0];
+        next->block = block;
+        next->x_copy = x_copy;
+        next->x_rows = x_rows;
+      }
+    }
     scratch_floats = carver.used();
   }
 
@@ -71,12 +88,15 @@ struct Forward {
   static constexpr int64_t kBlockFloats = 32768;
   // Rows below which a block would read W_xh more often than its products take.
   static constexpr int64_t kBlockRows = 48;
+  // The same where W_xh comes from beyond the second-level cache: more often than the block itself would.
+  static constexpr int64_t kFarBlockRows = 192;
 
   void run(const Parallel& parallel) {
     sequence.open();
-    Barrier barrier(split.shares());
-    auto body = [&](Range mine) { run_range(mine, barrier); };
-    run_shares(parallel, split.shares(), body);
+    const int64_t parties = overlaps ? 2 : split.shares();
+    Barrier barrier(parties);
+    auto body = [&](Range mine) { overlaps ? run_overlapped(mine, barrier) : run_range(mine, barrier); };
+    run_shares(parallel, parties, body);
     finish();
   }
 
@@ -89,7 +109,7 @@ struct Forward {
     };
     const bool resets_before = shape.cell == CellKind::gru && !shape.reset_after;
     for (int64_t i0 = 0; i0 < sizes.T; i0 += block_steps) {
-      const Range steps{i0, lesser(i0 + block_steps, sizes.T)};
+      const Range steps = block_from(i0);
       for (int64_t s = mine.begin; s < mine.end; ++s) project(shares[s], steps);
       for (int64_t i = i0; i < steps.end; ++i) {
         for (int64_t s = mine.begin; s < mine.end; ++s) start_step(shares[s], i);
@@ -102,6 +122,34 @@ struct Forward {
         for (int64_t s = mine.begin; s < mine.end; ++s) candidate_step(shares[s], i, i - i0);
         wait();
       }
+    }
+  }
+
+  Range block_from(int64_t i0) const { return {i0, lesser(i0 + block_steps, sizes.T)}; }
+
+  // Party 0 runs the recurrence over a block while party 1 makes the input's part of the next one.
+  void run_overlapped(Range mine, Barrier& barrier) {
+    const bool recurs = mine.begin == 0, projects = mine.end == 2;
+    const ForwardShare* now = &shares[0];
+    const ForwardShare* later = next;
+    if (projects) project(*now, block_from(0));
+    barrier.arrive(mine.size());
+    for (int64_t i0 = 0; i0 < sizes.T; i0 += block_steps) {
+      const Range steps = block_from(i0);
+      if (projects && steps.end < sizes.T) project(*later, block_from(steps.end));
+      for (int64_t i = i0; recurs && i < steps.end; ++i) {
+        start_step(*now, i);
+        if (shape.cell == CellKind::gru && !shape.reset_after) {
+          reset_step(*now, i, i - i0);
+          candidate_step(*now, i, i - i0);
+        } else {
+          step(*now, i, i - i0);
+        }
+      }
+      barrier.arrive(mine.size());
+      const ForwardShare* done = now;
+      now = later;
+      later = done;
     }
   }
 
@@ -420,11 +468,13 @@ struct Forward {
   Sizes sizes;
   Packed packed;
   Split split;
+  bool overlaps;  // see `long_row`
   int64_t slots;
   int64_t block_steps = 1;
   float* masked_h = nullptr;
   float* reset_h = nullptr;
   ForwardShare* shares = nullptr;
+  ForwardShare* next = nullptr;  // shares[0] with another block, where they overlap
 };
 
 inline void forward(const Shape& shape, const Inputs& inputs, const float* packed, const Outputs& outputs,

@@ -42,13 +42,15 @@ inline void pack_straight(const float* weight, int64_t width, int64_t columns, i
   }
 }
 
+// Multiply-adds worth starting a second thread for, and worth a barrier (0.3 us).
+constexpr int64_t kWorthStarting = 1 << 20, kWorthBarrier = 1 << 17;
+
 // How many shares a pass has, and whether they split rows or units.
 inline Split split_of(const Shape& shape) {
   const Sizes sizes(shape);
   const int64_t threads = greater(1, shape.threads);
   Split split{1, 1, sizes.B, sizes.groups};
-  // Splitting rows costs one start for all steps, splitting units a barrier (0.3 us) at every step.
-  constexpr int64_t kWorthStarting = 1 << 20, kWorthBarrier = 1 << 17;
+  // Splitting rows costs one start for all steps, splitting units a barrier at every step.
   const int64_t step_products = sizes.B * sizes.H * sizes.H * sizes.G;
   if (threads == 1 || step_products * sizes.T < kWorthStarting) return split;
   if (sizes.B >= 8 * threads || (sizes.B > 1 && step_products < kWorthBarrier) || sizes.groups < threads) {
@@ -57,6 +59,14 @@ inline Split split_of(const Shape& shape) {
     split.by_groups = lesser(threads, sizes.groups);
   }
   return split;
+}
+
+// Whether a call is one row whose steps are too small to split, but so many that a second thread is worth starting for
+// the products over whole blocks of steps (W_xh x, and the weights' gradients), which it makes beside the recurrence.
+inline bool long_row(const Shape& shape) {
+  const Sizes sizes(shape);
+  const int64_t step_products = sizes.H * sizes.H * sizes.G;
+  return sizes.B == 1 && step_products < kWorthBarrier && step_products * sizes.T >= 2 * kWorthStarting;
 }
 
 // What the forward pass reads. The input's part of a unit comes in slots, one for each gate of W_xh; a GRU's are

@@ -134,12 +134,15 @@ int main() {
                         {"gru, reset before", CellKind::gru, false},
                         {"lstm", CellKind::lstm, false}};
   for (const Kind& kind : kinds) {
-    // Enough rows to split the batch, few rows to split the units, all options, and too little work for two threads.
+    // Enough rows to split the batch, few rows to split the units, all options, too little work for two threads, and
+    // one long row, whose products are made beside its recurrence.
     cases.push_back({kind.name, kind.cell, kind.reset_after, 9, 33, 17, 65, false, false, false, false, false, false});
     cases.push_back({kind.name, kind.cell, kind.reset_after, 12, 3, 33, 257, false, false, false, true, false, true});
     cases.push_back({kind.name, kind.cell, kind.reset_after, 12, 2, 12, 258, true, true, true, true, true, false});
     cases.push_back({kind.name, kind.cell, kind.reset_after, 70, 17, 12, 40, true, true, true, true, true, true});
     cases.push_back({kind.name, kind.cell, kind.reset_after, 5, 1, 3, 5, false, false, false, false, true, false});
+    cases.push_back({kind.name, kind.cell, kind.reset_after, 700, 1, 9, 60, false, false, false, false, false, false});
+    cases.push_back({kind.name, kind.cell, kind.reset_after, 700, 1, 9, 60, true, true, true, true, true, true});
   }
   int different = 0;
   for (const Isa isa : {Isa::baseline, Isa::avx2, Isa::avx512}) {

@@ -57,6 +57,11 @@ WIDE = [
     Call(LSTM(200), T=4, B=8, I=200, seed=4, wants_cells=True, reached=("hidden", "last", "cells")),
     Call(LSTM(31), T=150, B=3, I=5, seed=5, integers=True, lengths=True, restarts=True),
     Call(GRU(513), T=2, B=12, I=40, seed=6),
+    Call(Elman(62), T=600, B=1, I=33, seed=7),
+    Call(GRU(62), T=300, B=1, I=33, seed=8, restarts=True),
+    Call(GRU(62, reset_after=False), T=300, B=1, I=33, seed=9, masked=True),
+    Call(LSTM(62), T=200, B=1, I=33, seed=10, zoneout="rate", reverse=True, lengths=True),
+    Call(LSTM(40), T=400, B=1, I=5, seed=11, integers=True),
 ]
 
 
