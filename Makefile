@@ -9,7 +9,7 @@ ALL_READY := $(VENV)/.all-ready
 KERNELS := CMakeLists.txt $(wildcard csrc/*.cpp csrc/*.h)
 INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt --build-constraint constraints.txt
 
-.PHONY: help demo test bench check sanitize dist docs format clean
+.PHONY: help demo test bench check sanitize accuracy dist docs format clean
 
 help:  ## what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -51,6 +51,12 @@ check: $(ALL_READY)  ## format, lint, types, import directions
 
 sanitize: $(ALL_READY)  ## the kernels under AddressSanitizer, UBSan and ThreadSanitizer: some ten minutes
 	PYTHON=$(abspath $(BIN))/python tests/kernels/sanitize.sh
+
+accuracy: $(ALL_READY)  ## the errors of the kernels' own functions over every float: some ten minutes
+	$(BIN)/cmake -S . -B build/accuracy -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN))/ninja \
+		-DDEEPRNN_PYTHON=OFF >/dev/null
+	$(BIN)/cmake --build build/accuracy --target all_floats
+	build/accuracy/all_floats
 
 dist: $(ALL_READY)  ## a wheel and an sdist, into dist/; the wheel is tried in an environment of its own
 	$(BIN)/python -m build --no-isolation --outdir dist .

@@ -1,8 +1,8 @@
 """The number of steps, and the learning rate at each."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from statistics import median
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class TimeKeeper:
         """An end for the course, decided before `step`, that keeps the time; None where the present one does."""
         if sum(self._recent) < _WATCHED * self._seconds:
             return None
-        step_seconds = _mean(self._recent)
+        step_seconds = median(self._recent)  # a moment's disturbance is over before it is noticed
         self._recent = []
         if course.cuts and step <= course.cuts[-1][0]:
             return None  # these steps were taken before, in a process that was killed
@@ -99,12 +99,8 @@ class TimeKeeper:
 
 
 _WATCHED = 0.05
-"""The share of the time over which the speed is averaged before it is judged."""
-_LATE = 0.1
+"""The share of the time over which the speed is watched before it is judged."""
+_LATE = 0.02
 """The share of the time that a training may be late by,"""
-_LATE_SECONDS = 20.0
+_LATE_SECONDS = 1.0
 """and what it may be late by in any case."""
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)
