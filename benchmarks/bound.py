@@ -1,8 +1,9 @@
 """What a row could reach at most on this machine: its operations, the weights it reads, and the probe's two limits."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from functools import partial
+from typing import Any
 
 from benchmarks.grid import Row
 
@@ -56,6 +57,28 @@ class Limits:
     def gflops(self, row: Row) -> float:
         """The bound of a row."""
         return min(self.fma_gflops, self.read_gbps * flops(row) / weight_bytes(row))
+
+    def of(self, row: Row) -> dict[str, float]:
+        """As a row's entry holds them, the row's bound among them."""
+        return asdict(self) | {"gflops": self.gflops(row)}
+
+
+def settled(entries: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows of results whose limits are the largest that any row found, with as many threads and bytes.
+
+    A limit is the machine's, not a row's, and what disturbs a probe can only lower what it finds.
+    """
+    fma: dict[int, float] = {}
+    read: dict[tuple[int, int], float] = {}
+    probed = [(Row.from_json(entry), entry) for entry in entries if entry["limits"] is not None]
+    for row, entry in probed:
+        limits, bytes_read = entry["limits"], (row.threads, recurrent_bytes(row))
+        fma[row.threads] = max(fma.get(row.threads, 0.0), limits["fma_gflops"])
+        read[bytes_read] = max(read.get(bytes_read, 0.0), limits["read_gbps"])
+    best = {
+        id(entry): Limits(fma[row.threads], read[row.threads, recurrent_bytes(row)]).of(row) for row, entry in probed
+    }
+    return [entry | {"limits": best.get(id(entry))} for entry in entries]
 
 
 @dataclass(frozen=True)

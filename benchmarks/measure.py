@@ -84,9 +84,14 @@ def _enough(rounds: list[dict[str, float]], effort: Effort, spent: float) -> boo
     return len(rounds) >= max(_MOST_ROUNDS, least) or spent >= effort.seconds * len(rounds[0])
 
 
+def rest() -> None:
+    """Waits until whoever ran last has stopped spinning."""
+    sleep(_REST)
+
+
 def _turn(run: Callable[[], Any], calls: int) -> float:
     """Seconds a call, the median of the turn's."""
-    sleep(_REST)
+    rest()
     if calls > 1:
         run()
     seconds = np.empty(calls)

@@ -75,13 +75,15 @@ def _timed(
 ) -> tuple[dict[str, np.ndarray], dict[str, float] | None]:
     """Seconds by contender, and the probe's limits: the better of what it found before and after."""
     probe = bound.probe()
+    measure.rest()
     before = probe and probe.limits(row)
     seconds = measure.interleaved(runs, effort)
+    measure.rest()
     after = probe and probe.limits(row)
     if before is None or after is None:
         return seconds, None
     best = bound.Limits(max(before.fma_gflops, after.fma_gflops), max(before.read_gbps, after.read_gbps))
-    return seconds, asdict(best) | {"gflops": best.gflops(row)}
+    return seconds, best.of(row)
 
 
 @contextmanager

@@ -1,5 +1,5 @@
-// The backward pass: from the last step to the first, in chunks of steps; after each chunk the products over all of its
-// rows that give the gradients of x and of the weights.
+// The backward pass: from the last step to the first, in chunks of steps; after each chunk, or of one long row beside
+// the next one, the products over all of its rows that give the gradients of x and of the weights.
 #pragma once
 
 #include "sequence.h"
@@ -52,6 +52,7 @@ struct Backward {
     const int64_t H = sizes.H, B = sizes.B;
     // Whatever the threads are: sums run over a chunk.
     chunk_steps = lesser(sizes.T, long_row(shape) ? kShortChunkRows : ceil_div(kChunkRows, B));
+    overlaps = overlaps && chunk_steps < sizes.T;
     const int64_t chunks = overlaps ? 2 : 1;
     width = columns.columns * H;
     // Rows that lie a multiple of 4096 bytes apart would share one cache set.
@@ -505,7 +506,7 @@ struct Backward {
   }
 
   // x's gradient for some rows of a chunk, W_xh' times the step's gradient.
-  void x_gradient(const BackwardShare& share, Range rows, Range steps, const float* chunk) {
+  void x_gradient(const BackwardShare& share, Range rows, Range steps, const float* first_row) {
     const int64_t K = sizes.G * sizes.H, I = sizes.I;
     float zeros[kPanel];
     for (int64_t j = 0; j < kPanel; j += kLanes) store(zeros + j, V{});
@@ -513,7 +514,7 @@ struct Backward {
     for (int64_t r0 = rows.begin; r0 < rows.end; r0 += block) {
       const int64_t count = lesser(block, rows.end - r0);
       for (int64_t r = 0; r < count; ++r) {
-        share.gradient_rows[r] = chunk + (r0 + r) * row_floats + columns.first_x * sizes.H;
+        share.gradient_rows[r] = first_row + (r0 + r) * row_floats + columns.first_x * sizes.H;
       }
       for (int64_t g = 0; g < x_groups; ++g) {
         const int64_t n = lesser(kPanel, I - g * kPanel);
@@ -537,8 +538,8 @@ struct Backward {
   bool resets_before, overlaps;  // the second: see `long_row`
   WeightGradient weights;
   int64_t chunk_steps = 0, width = 0, row_floats = 0, hh_K = 0, x_groups = 0;
-  float* chunk = nullptr;                             // [step][row][row_floats] gradients of the steps' products
-  float* reset_h = nullptr;                           // [step][row][H] r * h, where W_hn multiplied that
+  float* chunk = nullptr;    // [step][row][row_floats] gradients of the steps' products; two chunks where they overlap
+  float* reset_h = nullptr;  // [step][row][H] r * h, where W_hn multiplied that
   float *hh = nullptr, *hn = nullptr, *xh = nullptr;  // [group][K][kPanel]
   float *state_h = nullptr, *state_c = nullptr;       // [group][row][kPanel]
   BackwardShare* shares = nullptr;

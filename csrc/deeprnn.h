@@ -47,7 +47,7 @@ struct Shape {
   bool indices;  // x holds int64 indices below I instead of floats
   bool masked;   // a recurrent mask is given
   bool zoneout;
-  bool training;  // keep what the backward pass needs
+  bool training;  // keep what the backward pass needs; outputs without it differ by rounding
   int32_t threads;
 };
 

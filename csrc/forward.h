@@ -1,4 +1,5 @@
-// The forward pass: the input's part for a block of steps, then the recurrence over that block.
+// The forward pass: the input's part for a block of steps, then the recurrence over that block; of one long row the
+// input's part of the next block beside it.
 #pragma once
 
 #include "inference.h"
@@ -15,9 +16,9 @@ inline int64_t slots_of(const Shape& shape) {
 // What one share works on, and in.
 struct ForwardShare {
   Range rows, groups;
-  bool far, far_x;       // this share's part of W_hh leaves the second-level cache between steps; of W_xh, blocks
-  float* block;          // [group][step][row][slot][kPanel]
-  float* x_copy;         // [step][row][I], where x's features are not contiguous
+  bool far, far_x;  // this share's part of W_hh leaves the second-level cache between steps; of W_xh, between blocks
+  float* block;     // [group][step][row][slot][kPanel]
+  float* x_copy;    // [step][row][I], where x's features are not contiguous
   const float** x_rows;  // [step][row]
   const float** before_h;
   const float** before_c;
@@ -36,7 +37,8 @@ struct Forward {
         sizes(shape),
         packed(shape, const_cast<float*>(packed)),
         split(split),
-        overlaps(split.shares() == 1 && shape.threads > 1 && !shape.indices && long_row(shape)),
+        overlaps(split.shares() == 1 && shape.threads > 1 && !shape.indices && long_row(shape) &&
+                 sizes.T * sizes.G * sizes.H * sizes.I >= kWorthStarting),
         slots(slots_of(shape)) {
     const int64_t most_rows = ceil_div(sizes.B, split.by_rows), most_groups = ceil_div(sizes.groups, split.by_groups);
     const int64_t step_floats = most_rows * most_groups * slots * kPanel;
@@ -45,6 +47,7 @@ struct Forward {
     block_steps = lesser(sizes.T, greater(kBlockFloats / step_floats, ceil_div(least_rows, most_rows)));
     // The first block has no recurrence to be made beside.
     if (overlaps) block_steps = lesser(block_steps, greater(kBlockRows, sizes.T / 16));
+    overlaps = overlaps && block_steps < sizes.T;
     masked_h = carver.floats(shape.masked ? sizes.B * sizes.H : 0);
     const bool resets_before = shape.cell == CellKind::gru && !shape.reset_after;
     reset_h = carver.floats(resets_before ? sizes.B * sizes.H : 0);
@@ -88,7 +91,7 @@ struct Forward {
   static constexpr int64_t kBlockFloats = 32768;
   // Rows below which a block would read W_xh more often than its products take.
   static constexpr int64_t kBlockRows = 48;
-  // The same where W_xh comes from beyond the second-level cache: more often than the block itself would.
+  // The same where W_xh comes from beyond the second-level cache: the block may then lie there too.
   static constexpr int64_t kFarBlockRows = 192;
 
   void run(const Parallel& parallel) {
@@ -172,8 +175,9 @@ struct Forward {
     for (int64_t g = share.groups.begin; g < share.groups.end; ++g) {
       float* out = part(share, g, 0);
       if (!shape.indices) {
-        const Panels panels{packed.xh + g * sizes.G * sizes.I * kPanel, sizes.I * kPanel, sizes.G, halves(g, sizes.G),
-                            share.far_x};
+        // A few rows add to whole panels later.
+        const int64_t empty = share.rows.size() > kFewRows ? halves(g, sizes.G) : 0;
+        const Panels panels{packed.xh + g * sizes.G * sizes.I * kPanel, sizes.I * kPanel, sizes.G, empty, share.far_x};
         const Source bias{packed.bias + g * sizes.G * kPanel, 0, kPanel};
         product(share.x_rows, count, sizes.I, panels, bias, {out, slots * kPanel, kPanel});
       }

@@ -2,7 +2,7 @@
 // is divided out, which takes an LSTM two divisions for five and a GRU two for three.
 //
 // These fractions round a few times more than `sigmoid` and `tanh` do, and near 1 leave no digits for 1 - tanh(x)^2,
-// which the backward pass needs. A sigmoid stays 1e-13 away from 0 and 1.
+// which the backward pass needs. A sigmoid stays 1e-13 away from 0, and so does a GRU's 1 - z.
 #pragma once
 
 #include "phi.h"
@@ -13,17 +13,16 @@ struct Fraction {
   V over, under;
 };
 
-// x log2(e) scale = n + f with |f| <= 1/2, and n's place in a float's exponent.
+// x scale = n + f with |f| <= 1/2, and 2^n.
 struct PowerOfTwo {
-  V f;
-  VI exponent;
+  V f, whole;
 };
 
 DEEPRNN_INLINE PowerOfTwo split_power(V x, float scale) {
   const float magic = 12582912.0f;  // as in `reduce`
   const V shifted = fma(x, scale, magic);
   const V n = shifted - magic;
-  return {fma(x, scale, -n), bits(shifted) << 23};
+  return {fma(x, scale, -n), floats((bits(shifted) << 23) + 0x3f800000)};
 }
 
 // tanh(x) = over / under
@@ -34,8 +33,7 @@ DEEPRNN_INLINE Fraction tanh_fraction(V x) {
   q = fma(q, two.f, 5.5503573e-02f);
   q = fma(q, two.f, 2.4022649e-01f);
   q = fma(q, two.f, 6.9314718e-01f);
-  const V scale = floats(two.exponent + 0x3f800000);
-  const V over = fma(two.f * q, scale, scale - 1.0f);  // expm1(2x)
+  const V over = fma(two.f * q, two.whole, two.whole - 1.0f);  // expm1(2x)
   return {over, over + 2.0f};
 }
 
@@ -55,7 +53,7 @@ DEEPRNN_INLINE V exp_negative(V x) {
   q = fma(q, two.f, 2.4022120e-01f);
   q = fma(q, two.f, 6.9314694e-01f);
   q = fma(q, two.f, 1.0f);
-  return floats(bits(q) + two.exponent);
+  return q * two.whole;
 }
 
 struct LstmState {

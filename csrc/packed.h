@@ -62,7 +62,8 @@ inline Split split_of(const Shape& shape) {
 }
 
 // Whether a call is one row whose steps are too small to split, but so many that a second thread is worth starting for
-// the products over whole blocks of steps (W_xh x, and the weights' gradients), which it makes beside the recurrence.
+// the products over whole blocks of steps (W_xh x; the gradients of x and of the weights), which it makes beside the
+// recurrence.
 inline bool long_row(const Shape& shape) {
   const Sizes sizes(shape);
   const int64_t step_products = sizes.H * sizes.H * sizes.G;

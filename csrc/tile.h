@@ -141,8 +141,6 @@ inline void tile_of(int64_t M, const float* const* rows, Depth depth, Panels pan
     DEEPRNN_TILE(8)
     DEEPRNN_TILE(9)
     DEEPRNN_TILE(10)
-    DEEPRNN_TILE(11)
-    DEEPRNN_TILE(12)
 #endif
 #undef DEEPRNN_TILE
     default:

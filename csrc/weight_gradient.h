@@ -54,8 +54,6 @@ inline void add_outer_of(int64_t M, const float* a, const float* panel, int64_t 
     DEEPRNN_OUTER(8)
     DEEPRNN_OUTER(9)
     DEEPRNN_OUTER(10)
-    DEEPRNN_OUTER(11)
-    DEEPRNN_OUTER(12)
 #endif
 #undef DEEPRNN_OUTER
     default:
@@ -93,8 +91,6 @@ inline void pack_tile(int64_t M, const float* from, int64_t stride, int64_t rows
     DEEPRNN_PACK(8)
     DEEPRNN_PACK(9)
     DEEPRNN_PACK(10)
-    DEEPRNN_PACK(11)
-    DEEPRNN_PACK(12)
 #endif
 #undef DEEPRNN_PACK
     default:

@@ -33,7 +33,7 @@ def entry_of(row: Row, ratios: dict[str, float], share: float | None = 0.9, kern
         "flops": bound.flops(row),
         "weight_bytes": bound.weight_bytes(row),
         "gflops": gflops,
-        "limits": None if share is None else {"fma_gflops": 1.0, "read_gbps": 1.0, "gflops": gflops / share},
+        "limits": None if share is None else bound.Limits(gflops / share, 1e6).of(row),
     }
 
 
@@ -97,6 +97,29 @@ class TestTargets:
         faster = verdicts["faster than every peer, every row"]
         assert (faster.measured, faster.met) == ("1 of 2 rows", False)
         assert verdicts["memory of a training step at most 0.6x torch's"].met is None
+
+    def test_what_a_mean_would_be_at_the_bound(self) -> None:
+        row = row_of("gru", "inference", SHAPES[3])
+        entries = [entry_of(row, {"torch.nn": 2.0}, 0.5), entry_of(row, {"torch.nn": 9.0}, 1.5)]
+        against_torch = targets.verdicts(entries, [])[1]
+        assert (against_torch.measured, against_torch.at_bound) == (f"{math.sqrt(18):.2f}x", "6.00x")
+
+
+class TestBound:
+    def test_the_best_that_any_row_found_counts_for_all_with_as_many_threads_and_bytes(self) -> None:
+        shapes = (SHAPES[3], SHAPES[3], SHAPES[6], SHAPES[3], SHAPES[3])
+        threads, found = (1, 1, 1, 2, 2), ((90, 700), (100, 600), (80, 20), (170, 10), None)
+        entries = [
+            row_of("gru", "inference", shape, count).to_json()
+            | {"limits": limits and dict(zip(("fma_gflops", "read_gbps"), limits, strict=True))}
+            for shape, count, limits in zip(shapes, threads, found, strict=True)
+        ]
+        settled = [entry["limits"] for entry in bound.settled(entries)]
+        assert [limits and (limits["fma_gflops"], limits["read_gbps"]) for limits in settled] == [
+            (100, 700), (100, 700), (100, 20), (170, 10), None,
+        ]  # fmt: skip
+        assert settled[0]["gflops"] == 100
+        assert bound.settled(bound.settled(entries)) == bound.settled(entries)
 
 
 class TestReport:

@@ -96,11 +96,14 @@ Worst worst_of_all(const Function& function, Isa isa) {
 int main(int count, char** names) {
   const char* const isas[] = {"baseline", "avx2", "avx512"};
   int64_t wrong = 0;
+  bool tried = false;
   for (const char* name : isas) {
-    const bool asked = count < 2 || std::any_of(names + 1, names + count,
-                                                [&](const char* given) { return std::strcmp(given, name) == 0; });
+    const bool asked =
+        count < 2 ||
+        std::any_of(names + 1, names + count, [&](const char* given) { return std::strcmp(given, name) == 0; });
     const Isa isa = static_cast<Isa>(std::find(std::begin(isas), std::end(isas), name) - std::begin(isas));
     if (!asked || !supported(isa)) continue;
+    tried = true;
     for (const Function& function : functions) {
       const Worst worst = worst_of_all(function, isa);
       wrong += worst.wrong;
@@ -109,5 +112,7 @@ int main(int count, char** names) {
       std::fflush(stdout);
     }
   }
-  return wrong != 0;
+  if (!tried)
+    std::printf("nothing tried: name baseline, avx2 or avx512, what this processor has, or nothing for all\n");
+  return !tried || wrong != 0;
 }

@@ -69,6 +69,8 @@ WIDE = [
 @pytest.mark.parametrize("call", WIDE, ids=lambda call: f"{call.cell.describe()} {call.T}x{call.B}x{call.I}")
 def test_wide_and_long_calls(call: Call) -> None:
     check(call)
+    with torch.no_grad():
+        check(call)
 
 
 def check_threads(call: Call) -> None:
@@ -93,6 +95,8 @@ def test_threads_change_nothing(call: Call) -> None:
 @pytest.mark.parametrize("call", WIDE, ids=lambda call: f"{call.cell.describe()} {call.T}x{call.B}x{call.I}")
 def test_threads_change_nothing_in_wide_calls(call: Call) -> None:
     check_threads(call)
+    with torch.no_grad():
+        check_threads(call)
 
 
 @pytest.mark.usefixtures("isa", "threads")

@@ -60,6 +60,13 @@ def test_time_is_kept_on_a_machine_that_turns_slow(slower: float) -> None:
         assert course.cuts == ()
 
 
+def test_a_disturbance_that_is_over_cuts_nothing() -> None:
+    course, keeper = Course(600), TimeKeeper(60.0, 0.0)
+    for step in range(600):
+        keeper.add(0.15 if 40 <= step < 60 else 0.1)  # a second is lost
+        assert keeper.shorter_end(step + 1, course) is None
+
+
 def test_steps_that_were_taken_before_are_not_cut_again() -> None:
     course, keeper = Course(1000, ((300, 400),)), TimeKeeper(100.0, 95.0)
     keeper.add(50.0)

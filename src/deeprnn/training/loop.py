@@ -77,7 +77,7 @@ def train(
         steps: how many windows to train on.
         seconds: instead of steps, how long to train. The speed is measured first (that time counts), then the
             number of steps is fixed, and kept with the run. Where the machine later turns out to be so slow that
-            the time would be passed by a tenth (and 20 seconds), the end is brought forward; that is kept too.
+            the time would be passed by a fiftieth (and a second), the end is brought forward; that is kept too.
         overwrite: replace a run that lies in `out`.
         progress: called a few times a second with a `Report`.
 

@@ -75,6 +75,7 @@ class TimeKeeper:
         self._seconds = seconds
         self._spent = spent
         self._recent: list[float] = []
+        self._before: float | None = None
 
     def add(self, seconds: float) -> None:
         """Takes note of a step's time."""
@@ -85,8 +86,12 @@ class TimeKeeper:
         """An end for the course, decided before `step`, that keeps the time; None where the present one does."""
         if sum(self._recent) < _WATCHED * self._seconds:
             return None
-        step_seconds = median(self._recent)  # a moment's disturbance is over before it is noticed
-        self._recent = []
+        now, before = median(self._recent), self._before
+        self._recent, self._before = [], now
+        if before is None:
+            return None
+        # What is cut does not come back: a disturbance that is over by the next look cuts nothing.
+        step_seconds = min(now, before)
         if course.cuts and step <= course.cuts[-1][0]:
             return None  # these steps were taken before, in a process that was killed
         left = course.steps - step
