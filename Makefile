@@ -52,7 +52,7 @@ check: $(ALL_READY)  ## format, lint, types, import directions
 sanitize: $(ALL_READY)  ## the kernels under AddressSanitizer, UBSan and ThreadSanitizer: some ten minutes
 	PYTHON=$(abspath $(BIN))/python tests/kernels/sanitize.sh
 
-accuracy: $(ALL_READY)  ## the errors of the kernels' own functions over every float: some ten minutes
+accuracy: $(ALL_READY)  ## the errors of the kernels' own functions over every float: minutes for each instruction set
 	$(BIN)/cmake -S . -B build/accuracy -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN))/ninja \
 		-DDEEPRNN_PYTHON=OFF >/dev/null
 	$(BIN)/cmake --build build/accuracy --target all_floats
