@@ -66,9 +66,8 @@ struct Backward {
     xh = carver.floats(gradients.x != nullptr ? x_groups * sizes.G * H * kPanel : 0);
     state_h = carver.floats(sizes.groups * B * kPanel);
     state_c = carver.floats(shape.cell == CellKind::lstm ? sizes.groups * B * kPanel : 0);
-    const int64_t parties = overlaps ? 2 : split.shares();
-    shares = carver.many<BackwardShare>(parties);
-    for (int64_t s = 0; s < parties; ++s) {
+    shares = carver.many<BackwardShare>(parties());
+    for (int64_t s = 0; s < parties(); ++s) {
       BackwardShare share;
       share.rows = split.rows_of(overlaps ? 0 : s);
       share.groups = split.groups_of(overlaps ? 0 : s);
@@ -90,15 +89,17 @@ struct Backward {
 
   void run(const Parallel& parallel) {
     sequence.open();
-    const int64_t parties = overlaps ? 2 : split.shares();
-    Barrier barrier(parties);
+    Barrier barrier(parties());
     auto body = [&](Range mine) { overlaps ? run_overlapped(mine, barrier) : run_range(mine, barrier); };
-    run_shares(parallel, parties, body);
+    run_shares(parallel, parties(), body);
   }
 
   int64_t scratch_floats = 0;
 
  private:
+  // Who works on a call at once: the shares, or two that overlap.
+  int64_t parties() const { return overlaps ? 2 : split.shares(); }
+
   template <typename F>
   void all(Range mine, F&& f) {
     for (int64_t s = mine.begin; s < mine.end; ++s) f(shares[s], s);

@@ -96,16 +96,18 @@ struct Forward {
 
   void run(const Parallel& parallel) {
     sequence.open();
-    const int64_t parties = overlaps ? 2 : split.shares();
-    Barrier barrier(parties);
+    Barrier barrier(parties());
     auto body = [&](Range mine) { overlaps ? run_overlapped(mine, barrier) : run_range(mine, barrier); };
-    run_shares(parallel, parties, body);
+    run_shares(parallel, parties(), body);
     finish();
   }
 
   int64_t scratch_floats = 0;
 
  private:
+  // Who works on a call at once: the shares, or two that overlap.
+  int64_t parties() const { return overlaps ? 2 : split.shares(); }
+
   void run_range(Range mine, Barrier& barrier) {
     const auto wait = [&] {
       if (split.by_groups > 1) barrier.arrive(mine.size());
