@@ -69,7 +69,7 @@ def one_layer(parameters: int, symbols: int) -> GRU:
 def build(symbols: int, cells: list[GRU], seed: int) -> DeepRNN:
     """The network as a seed begins it."""
     torch.manual_seed(seed)
-    return DeepRNN(symbols, cells, symbols)
+    return DeepRNN(symbols, cells, symbols, one_hot=True)
 
 
 def trained(out: Path, cells: list[GRU], corpus: Corpus, seed: int, threads: int, **length: Any) -> int:

@@ -53,7 +53,8 @@ def main(options: argparse.Namespace) -> None:
     corpus = read_corpus(options.text, choose=options.choose)
     vocabulary = Characters.of(corpus.training)
     torch.manual_seed(options.seed)
-    net = DeepRNN(len(vocabulary), parse_layers(options.layers), len(vocabulary), dropout=options.dropout)
+    cells = parse_layers(options.layers)
+    net = DeepRNN(len(vocabulary), cells, len(vocabulary), dropout=options.dropout, one_hot=True)
     settings = Settings(
         batch=options.batch,
         window=options.window,

@@ -17,7 +17,7 @@ from deeprnn.layer import RecurrentLayer
 from deeprnn.state import DeepState, State
 from deeprnn.summary import summarise
 
-_OPTIONS = ("batch_first", "dropout", "variational", "residual", "input_to_all", "output_from_all")
+_OPTIONS = ("batch_first", "dropout", "variational", "residual", "input_to_all", "output_from_all", "one_hot")
 """The stack's options: arguments of DeepRNN that a saved net's configuration repeats."""
 
 
@@ -57,6 +57,9 @@ class DeepRNN(nn.Module):
         input_to_all: every layer reads X_t beside the layer below (Graves 2013).
         output_from_all: the output layer reads all layers instead of the top one (DRNN-AO instead of DRNN-1O,
             Hermans & Schrauwen 2013).
+        one_hot: x holds symbols, as integers or one-hot. The weights that read it then start with a standard deviation
+            of 0.5, since one of them is all that a unit gets from x, instead of as if I features added up (Glorot &
+            Bengio 2010). Nothing else depends on it.
         device, dtype: where and as what the parameters are made.
 
     Raises:
@@ -81,6 +84,7 @@ class DeepRNN(nn.Module):
         residual: bool = False,
         input_to_all: bool = False,
         output_from_all: bool = False,
+        one_hot: bool = False,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
@@ -95,9 +99,17 @@ class DeepRNN(nn.Module):
         self.residual = residual
         self.input_to_all = input_to_all
         self.output_from_all = output_from_all
+        self.one_hot = one_hot
         below = [input_size] + [cell.output_width + (input_size if input_to_all else 0) for cell in cells[:-1]]
         self.layers = nn.ModuleList(
-            RecurrentLayer(cell, size, device=device, dtype=dtype) for cell, size in zip(cells, below, strict=True)
+            RecurrentLayer(
+                cell,
+                size,
+                one_hot=input_size if one_hot and (index == 0 or input_to_all) else 0,
+                device=device,
+                dtype=dtype,
+            )
+            for index, (cell, size) in enumerate(zip(cells, below, strict=True))
         )
         self.output: nn.Linear | None = None
         if output_size is not None:
@@ -230,6 +242,7 @@ class DeepRNN(nn.Module):
         """
         directory = Path(directory)
         config = saving.read_config(directory)
+        config.setdefault("one_hot", False)  # absent from nets that were saved before there was one_hot
         path = directory / saving.CONFIG
         cells = saving.cells_from_json(config.get("layers"), functions or {}, path)
         try:

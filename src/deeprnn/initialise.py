@@ -7,14 +7,18 @@ from torch import Tensor, nn
 
 from deeprnn.cells import Cell
 
+_ONE_HOT_DEVIATION = 0.5
+"""Of the weights that read symbols: one of them is the whole sum, where Xavier's many add up to a deviation near 1."""
+
 
 @torch.no_grad()
-def initialise(name: str, weight: Tensor, cell: Cell) -> None:
+def initialise(name: str, weight: Tensor, cell: Cell, one_hot: int = 0) -> None:
     """Fills one weight of a layer as `cell.init` says (see `Cell`).
 
     Args:
         name: "weight_xh" (G*H, I), "weight_hh" (G*H, H), "bias" (G*H,), or another of the layer's weights.
         weight: filled in place.
+        one_hot: how many features of the layer's input, its last ones, are one symbol, one-hot.
     """
     kind = name.removesuffix("_reverse")
     if kind.startswith("gain_"):
@@ -26,7 +30,11 @@ def initialise(name: str, weight: Tensor, cell: Cell) -> None:
         nn.init.uniform_(weight, -bound, bound)
     elif kind == "weight_xh":
         for gate in weight.split(cell.width):
-            nn.init.xavier_uniform_(gate)
+            features, symbols = gate.split([gate.shape[1] - one_hot, one_hot], dim=1)
+            if features.numel():
+                nn.init.xavier_uniform_(features)
+            bound = math.sqrt(3) * _ONE_HOT_DEVIATION
+            nn.init.uniform_(symbols, -bound, bound)
     elif kind == "weight_hh":
         for gate in weight.split(cell.width):
             if cell.init == "identity":

@@ -26,6 +26,7 @@ class RecurrentLayer(nn.Module):
     Args:
         cell: the equations and the layer's options.
         input_size: I, features of the sequence that the layer reads.
+        one_hot: how many of them, the last ones, are one symbol, one-hot; see `DeepRNN`.
 
     The parameters are `weight_xh` (G*H, I), `weight_hh` (G*H, H), `bias` (G*H,), what the cell adds, and for a
     second direction the same with `_reverse` at the end.
@@ -39,6 +40,7 @@ class RecurrentLayer(nn.Module):
         cell: Cell,
         input_size: int,
         *,
+        one_hot: int = 0,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
@@ -50,7 +52,7 @@ class RecurrentLayer(nn.Module):
         for suffix in ("", "_reverse")[: cell.directions]:
             for name, shape in self._shapes().items():
                 weight = nn.Parameter(torch.empty(shape, device=device, dtype=dtype))
-                initialise(name, weight, cell)
+                initialise(name, weight, cell, one_hot)
                 self.register_parameter(name + suffix, weight)
 
     def forward(

@@ -288,3 +288,6 @@ def test_the_net_untrained_is_the_net_at_its_start(run: Path) -> None:
     for name, weight in start.state_dict().items():
         assert torch.equal(fresh.state_dict()[name], weight)
     assert not torch.equal(trained.state_dict()["layers.0.weight_xh"], start.state_dict()["layers.0.weight_xh"])
+    torch.manual_seed(3)
+    symbols = DeepRNN(20, [GRU(4)], 20, one_hot=True)
+    assert torch.equal(untrained(symbols, seed=3).layers[0].weight_xh, symbols.layers[0].weight_xh)

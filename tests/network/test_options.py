@@ -1,5 +1,7 @@
 """What dropout, zoneout and initialisation do: in training, in evaluation, and to the first weights."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
@@ -116,6 +118,20 @@ def test_default_initialisation(cell: Cell) -> None:
                 assert not torch.cat([i, g, o]).any()
             else:
                 assert not parameter.any()
+
+
+@pytest.mark.parametrize("init", ["orthogonal", "identity"])
+def test_weights_that_read_symbols_start_at_one_half_whatever_their_number(init: Any) -> None:
+    cell = Elman(64, "relu", init=init)
+    net = DeepRNN(50, [cell, cell], input_to_all=True, one_hot=True)
+    lower, upper = (layer.weight_xh.detach() for layer in net.recurrent_layers)
+    assert lower.std().item() == pytest.approx(0.5, rel=0.1)
+    assert upper[:, 64:].std().item() == pytest.approx(0.5, rel=0.1)
+    assert upper[:, :64].abs().max().item() <= (6 / (64 + 64)) ** 0.5
+    (_, apart) = DeepRNN(50, [cell, cell], one_hot=True).recurrent_layers
+    assert apart.weight_xh.abs().max().item() <= (6 / (64 + 64)) ** 0.5
+    (torchs,) = DeepRNN(50, [GRU(16, init="uniform")], one_hot=True).recurrent_layers
+    assert torchs.weight_xh.abs().max().item() <= 0.25
 
 
 def test_other_initialisations() -> None:

@@ -30,6 +30,15 @@ def test_round_trip(tmp_path: Path, dtype: torch.dtype) -> None:
     assert all(p.grad is not None for p in loaded.parameters())
 
 
+def test_a_net_that_was_saved_before_there_was_one_hot_is_read(tmp_path: Path) -> None:
+    DeepRNN(3, [GRU(4)], one_hot=True).save(tmp_path)
+    assert DeepRNN.load(tmp_path).one_hot
+    config = json.loads((tmp_path / "config.json").read_text())
+    del config["one_hot"]
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    assert not DeepRNN.load(tmp_path).one_hot
+
+
 def test_saves_no_pickle(tmp_path: Path) -> None:
     net().save(tmp_path)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["config.json", "model.safetensors"]

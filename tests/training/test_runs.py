@@ -145,10 +145,17 @@ def test_a_few_checkpoints_are_kept(stopped: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"format": "deeprnn run 1"}', "NaN"])
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"format": "deeprnn run 2"}', "NaN"])
 def test_a_damaged_plan_is_named(content: str, stopped: Path) -> None:
     (stopped / "training.json").write_text(content)
     with pytest.raises(RunError, match=r"training\.json.*damaged"):
+        resume(stopped, corpus())
+
+
+def test_a_run_of_a_former_format_is_not_called_damaged(stopped: Path) -> None:
+    plan = json.loads((stopped / "training.json").read_text())
+    (stopped / "training.json").write_text(json.dumps(plan | {"format": "deeprnn run 1"}))
+    with pytest.raises(RunError, match="'deeprnn run 1', and this version of deeprnn reads 'deeprnn run 2'"):
         resume(stopped, corpus())
 
 

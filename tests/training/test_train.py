@@ -136,7 +136,7 @@ def test_stopped_and_resumed_it_ends_with_the_same_bits(precision, tmp_path: Pat
 
 
 def test_the_number_of_steps_is_fixed_once_and_the_rest_follows(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(TimeKeeper, "shorter_end", lambda *_: None)  # however busy the machine
+    monkeypatch.setattr(TimeKeeper, "better_end", lambda *_: None)  # however busy the machine
     with pytest.raises(Stopped):
         train(net(), corpus(), vocabulary(), tmp_path / "timed", SETTINGS, seconds=4, progress=stop_at(3))
     timed = resume(tmp_path / "timed", corpus())
@@ -145,15 +145,15 @@ def test_the_number_of_steps_is_fixed_once_and_the_rest_follows(tmp_path: Path, 
 
 
 def test_where_time_runs_out_the_end_comes_sooner_and_the_same_again(tmp_path: Path, monkeypatch) -> None:
-    def shorter_end(_: TimeKeeper, step: int, course: Course) -> int | None:
-        return 12 if step == 7 and not course.cuts else None
+    def better_end(_: TimeKeeper, step: int, course: Course) -> int | None:
+        return 12 if step == 7 and not course.changes else None
 
     def die(report: Report) -> None:
         if report.step == 9:
             raise MemoryError
 
     monkeypatch.setattr(sys.modules["deeprnn.training.loop"], "measure_step", lambda *_: 10.0)
-    monkeypatch.setattr(TimeKeeper, "shorter_end", shorter_end)
+    monkeypatch.setattr(TimeKeeper, "better_end", better_end)
     settings = replace(SETTINGS, checkpoint_seconds=1000.0)
     whole = train(net(), corpus(), vocabulary(), tmp_path / "whole", settings, seconds=400)
     assert whole.steps == 12
@@ -167,7 +167,7 @@ def test_where_time_runs_out_the_end_comes_sooner_and_the_same_again(tmp_path: P
 
 
 def test_interrupted_while_its_speed_is_measured_it_begins_anew(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(TimeKeeper, "shorter_end", lambda *_: None)  # however busy the machine
+    monkeypatch.setattr(TimeKeeper, "better_end", lambda *_: None)  # however busy the machine
 
     def interrupt(report: Report) -> None:
         assert report.steps is None

@@ -159,6 +159,7 @@ def untrained(net: DeepRNN, seed: int) -> DeepRNN:
             residual=net.residual,
             input_to_all=net.input_to_all,
             output_from_all=net.output_from_all,
+            one_hot=net.one_hot,
             dtype=net.dtype,
         )
     return fresh.to(net.device).eval()

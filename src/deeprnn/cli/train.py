@@ -151,7 +151,7 @@ def _build(cells: Sequence[Any], symbols: int, asked: Mapping[str, Any]) -> Any:
     from deeprnn import DeepRNN
 
     torch.manual_seed(asked["seed"])
-    return DeepRNN(symbols, cells, symbols, **{name: asked[name] for name in _NET_OPTIONS})
+    return DeepRNN(symbols, cells, symbols, one_hot=True, **{name: asked[name] for name in _NET_OPTIONS})
 
 
 def _introduce(console: Any, corpus: "Corpus", vocabulary: "Vocabulary", net: Any) -> None:

@@ -26,7 +26,7 @@ from deeprnn.training.trainer import Trainer, make_fabric
 
 _ROWS = 400
 """About how many rows `metrics.csv` gets."""
-_MEASURED = 0.03
+_MEASURED = 0.02
 """The share of the time given that measuring the speed may take."""
 
 
@@ -76,8 +76,8 @@ def train(
         settings: batch, window, learning rate and so on; None for `Settings()`.
         steps: how many windows to train on.
         seconds: instead of steps, how long to train. The speed is measured first (that time counts), then the
-            number of steps is fixed, and kept with the run. Where the machine later turns out to be so slow that
-            the time would be passed by a fiftieth (and a second), the end is brought forward; that is kept too.
+            number of steps is planned, and kept with the run. Where the machine later turns out to be so slow or
+            so fast that the end would be off by a fiftieth (and a second), it is moved; that is kept too.
         overwrite: replace a run that lies in `out`.
         progress: called a few times a second with a `Report`.
 
@@ -195,9 +195,9 @@ def _run_steps(
         metrics.add(loss, norm, seconds)
         if keeper is not None:
             keeper.add(seconds)
-            end = keeper.shorter_end(trainer.step, trainer.course)
+            end = keeper.better_end(trainer.step, trainer.course)
             if end is not None:
-                trainer.course = trainer.course.cut(trainer.step, end)
+                trainer.course = trainer.course.change(trainer.step, end)
                 plan = replace(plan, course=trainer.course)
                 run.write_plan(plan)  # before a step depends on it
         reporter.add(loss, step.learning_rate, metrics.seconds)

@@ -18,7 +18,9 @@ from deeprnn.training.errors import RunError, writing
 from deeprnn.training.schedule import Course
 from deeprnn.training.settings import Settings
 
-FORMAT = "deeprnn run 1"
+FORMAT = "deeprnn run 2"
+_FORMER = ("deeprnn run 1",)
+"""Runs whose learning rate fell in another way: to go on with one would end elsewhere."""
 
 
 @dataclass(frozen=True)
@@ -139,7 +141,7 @@ class Run:
         content = {
             "format": FORMAT,
             "steps": None if plan.course is None else plan.course.planned,
-            "cuts": [] if plan.course is None else plan.course.cuts,
+            "changes": [] if plan.course is None else plan.course.changes,
             "seconds": plan.seconds,
             "settings": plan.settings.to_json(),
             "source": None if plan.source is None else dict(plan.source),
@@ -156,11 +158,18 @@ class Run:
         if not self.exists:
             raise RunError(f"{self.path} holds no run: there is no {self.plan_file.name} in it. Is the path right?")
         content = self._read_json(self.plan_file)
+        if content.get("format") in _FORMER:
+            raise RunError(
+                f"{self.plan_file} is of the format {content['format']!r}, and this version of deeprnn reads "
+                f"{FORMAT!r}.\n  Train anew (--overwrite replaces the run), or use the version that wrote it."
+            )
         try:
             steps, seconds, source = content["steps"], content["seconds"], content["source"]
             if content["format"] != FORMAT or not isinstance(steps, int | None):
                 raise ValueError(f"format {content['format']!r}, steps {steps!r}")
-            course = None if steps is None else Course(steps, tuple((int(a), int(end)) for a, end in content["cuts"]))
+            course = (
+                None if steps is None else Course(steps, tuple((int(a), int(end)) for a, end in content["changes"]))
+            )
             if not isinstance(source, dict | None) or not isinstance(seconds, int | float | None):
                 raise TypeError("'source' or 'seconds' is of the wrong type")
             return Plan(Settings.from_json(content["settings"]), course, seconds, source)

@@ -1,52 +1,51 @@
 """The number of steps, and the learning rate at each."""
 
-import math
 from dataclasses import dataclass, replace
 from statistics import median
 
 
 @dataclass(frozen=True)
 class Course:
-    """How many steps a training takes; fixed before the first one, and cut short only where time runs out.
+    """How many steps a training takes; planned before the first one, and changed only to keep to its time.
 
     Attributes:
-        planned: the steps that were fixed at first.
-        cuts: pairs (at, end): before step `at` was taken, the end was brought forward to `end`.
+        planned: the steps that were planned at first.
+        changes: pairs (at, end): before step `at` was taken, the end was moved to `end`.
     """
 
     planned: int
-    cuts: tuple[tuple[int, int], ...] = ()
+    changes: tuple[tuple[int, int], ...] = ()
 
     def __post_init__(self) -> None:
         first, end = 0, self.planned
-        for at, shorter in self.cuts:
-            if not first <= at < shorter < end:
-                raise ValueError(f"a course of {self.planned} steps has no cuts {self.cuts}")
-            first, end = at, shorter
+        for at, moved in self.changes:
+            if not (first <= at < end and at < moved):
+                raise ValueError(f"a course of {self.planned} steps has no changes {self.changes}")
+            first, end = at, moved
         if end < 1:
             raise ValueError(f"a course has at least one step, not {end}")
 
     @property
     def steps(self) -> int:
         """All steps."""
-        return self.cuts[-1][1] if self.cuts else self.planned
+        return self.changes[-1][1] if self.changes else self.planned
 
-    def cut(self, at: int, end: int) -> "Course":
-        """The course with its end brought forward, decided before step `at`."""
-        return replace(self, cuts=(*self.cuts, (at, end)))
+    def change(self, at: int, end: int) -> "Course":
+        """The course with its end moved, decided before step `at`."""
+        return replace(self, changes=(*self.changes, (at, end)))
 
     def part(self, step: int) -> float:
-        """The part of the course that lies behind before `step`, 0 to 1: a cut makes what is left go by faster."""
+        """The part of the course that lies behind before `step`, 0 to 1: what is left goes by faster or slower."""
         behind, first, end = 0.0, 0, self.planned
-        for at, shorter in self.cuts:
+        for at, moved in self.changes:
             if step < at:
                 break
             behind += (1 - behind) * (at - first) / (end - first)
-            first, end = at, shorter
+            first, end = at, moved
         return behind + (1 - behind) * (step - first) / (end - first)
 
     def learning_rate(self, step: int, *, highest: float, warm_up: int) -> float:
-        """A straight rise over the first steps, then half a cosine that ends at 0 (Loshchilov & Hutter 2017).
+        """A straight rise over the first steps, then a straight fall to 0 (Defazio et al. 2023).
 
         Args:
             step: 0 to steps - 1.
@@ -54,17 +53,17 @@ class Course:
             warm_up: steps of the rise, a tenth of those planned at most.
 
         >>> [round(Course(40).learning_rate(step, highest=1.0, warm_up=4), 2) for step in (0, 1, 3, 4, 22, 39)]
-        [0.25, 0.5, 1.0, 1.0, 0.5, 0.0]
+        [0.25, 0.5, 1.0, 1.0, 0.5, 0.03]
         """
         warm_up = min(warm_up, self.planned // 10)
         if step < warm_up:
             return highest * (step + 1) / warm_up
         risen = self.part(warm_up)
-        return highest * 0.5 * (1 + math.cos(math.pi * (self.part(step) - risen) / (1 - risen)))
+        return highest * (1 - self.part(step)) / (1 - risen)
 
 
 class TimeKeeper:
-    """Watches whether the steps fit in their time, and brings the end forward where they plainly will not.
+    """Watches how fast the steps go, and moves the end where they plainly need more than their time, or less.
 
     Args:
         seconds: the time for all steps.
@@ -82,7 +81,7 @@ class TimeKeeper:
         self._spent += seconds
         self._recent.append(seconds)
 
-    def shorter_end(self, step: int, course: Course) -> int | None:
+    def better_end(self, step: int, course: Course) -> int | None:
         """An end for the course, decided before `step`, that keeps the time; None where the present one does."""
         if sum(self._recent) < _WATCHED * self._seconds:
             return None
@@ -90,22 +89,23 @@ class TimeKeeper:
         self._recent, self._before = [], now
         if before is None:
             return None
-        # What is cut does not come back: a disturbance that is over by the next look cuts nothing.
-        step_seconds = min(now, before)
-        if course.cuts and step <= course.cuts[-1][0]:
+        if course.changes and step <= course.changes[-1][0]:
             return None  # these steps were taken before, in a process that was killed
-        left = course.steps - step
-        late = self._spent + left * step_seconds - self._seconds
-        if late <= max(_LATE * self._seconds, _LATE_SECONDS):
-            return None
-        fitting = int((self._seconds - self._spent) / step_seconds)
-        end = step + max(fitting, course.planned // 50, 1)
-        return end if end < course.steps else None
+        # Two looks must agree: a disturbance that is over by the next one moves nothing.
+        slow, fast = max(now, before), min(now, before)
+        left, time = course.steps - step, self._seconds - self._spent
+        tolerated = max(_TOLERATED * self._seconds, _TOLERATED_SECONDS)
+        if left * fast - time > tolerated:
+            end = step + max(int(time / fast), course.planned // 50, 1)
+            return end if end < course.steps else None
+        if time - left * slow > tolerated:
+            return step + int(time / slow)
+        return None
 
 
 _WATCHED = 0.05
 """The share of the time over which the speed is watched before it is judged."""
-_LATE = 0.02
-"""The share of the time that a training may be late by,"""
-_LATE_SECONDS = 1.0
-"""and what it may be late by in any case."""
+_TOLERATED = 0.02
+"""The share of the time that a training may end early or late by,"""
+_TOLERATED_SECONDS = 1.0
+"""and what it may be off by in any case."""

@@ -17,7 +17,7 @@ class Settings:
         window: T, the steps through which a gradient goes back; the state is carried on beyond it.
         learning_rate: AdamW's, at its highest.
         weight_decay: AdamW's, of the weight matrices; biases and gains have none.
-        warm_up: steps in which the learning rate rises, at most a tenth of all; then it falls as a cosine does, to 0.
+        warm_up: steps in which the learning rate rises, at most a tenth of all; then it falls straight to 0.
         clip: the largest norm of a step's gradient; longer ones are shortened to it.
         seed: decides the order of the texts and dropout.
         threads: torch's threads; None leaves them as they are.

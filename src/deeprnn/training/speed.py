@@ -26,8 +26,7 @@ def measure_step(
 ) -> float:
     """Seconds that a training step takes when nothing disturbs it; net and random numbers stay as they are.
 
-    The lower quartile of as many steps as fit: a course that is planned too long is cut when time runs out, one that is
-    planned too short, because something else ran for a moment, wastes what time was given.
+    The lower quartile of as many steps as fit, so that something else that runs for a moment does not count.
 
     Args:
         seconds: how long to measure; one slow step may take longer.
