@@ -102,7 +102,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--batch", type=int, default=16, help="streams of text read side by side")
     parser.add_argument("--window", type=int, default=64, help="steps through which a gradient goes back")
     parser.add_argument("--learning-rate", type=float, default=8e-3, help="AdamW's, at its highest")
-    parser.add_argument("--weight-decay", type=float, default=0.2, help="AdamW's")
+    parser.add_argument("--weight-decay", type=float, default=0.1, help="AdamW's")
     parser.add_argument("--seed", type=int, default=0, help="decides the first weights and dropout")
     parser.add_argument("--threads", type=int, default=2, help="torch's threads")
     options = parser.parse_args()
