@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from benchmarks import children, compile_trial, machine, memory, publish
 from benchmarks.grid import CELLS, QUICK, SHAPES, TASKS, THREADS, Row, Shape, Task, rows
@@ -73,6 +73,14 @@ def _progress() -> Progress:
     return Progress(*columns, console=console)
 
 
+def _advance(progress: Progress, task: TaskID) -> None:
+    """One more is done; where no terminal shows a bar, a line says so."""
+    progress.advance(task)
+    if not console.is_terminal:
+        shown = progress.tasks[task]
+        console.print(f"{shown.description}: {shown.completed:.0f} of {shown.total:.0f}", soft_wrap=True, markup=False)
+
+
 def _compile(progress: Progress, chosen: Sequence[Row]) -> compile_trial.Outcomes:
     """What torch.compile manages within its minute; successes are remembered, with what it compiled."""
     version = machine.facts()["versions"].get("torch", "")
@@ -84,7 +92,7 @@ def _compile(progress: Progress, chosen: Sequence[Row]) -> compile_trial.Outcome
 
     def tried(kind: Task) -> compile_trial.Outcomes:
         mine = [row for row in loops if row.task == kind]
-        return compile_trial.try_all(mine, known, _CACHE / "inductor", lambda: progress.advance(task))
+        return compile_trial.try_all(mine, known, _CACHE / "inductor", lambda: _advance(progress, task))
 
     outcomes: compile_trial.Outcomes = {}
     with ThreadPoolExecutor(len(TASKS)) as pool:
@@ -107,7 +115,7 @@ def _memory(progress: Progress, chosen: Sequence[Row], kernel: str, results: dic
 
     def measured(row: Row) -> dict[str, object]:
         entry = memory.measure(row, kernel)
-        progress.advance(task)
+        _advance(progress, task)
         return entry
 
     with ThreadPoolExecutor(2) as pool:
@@ -138,7 +146,7 @@ def _time(
                 results["machine"] |= event["machine"]
                 continue
             results["rows"].append(event)
-            progress.advance(task)
+            _advance(progress, task)
             _describe(progress.update, task, next(waiting, None))
 
 

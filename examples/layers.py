@@ -1,6 +1,6 @@
 """What do the layers of a deep RNN know? Three layers of 256 GRU units on Python's own sources, and one layer beside.
 
-    python examples/layers.py --out runs/layers          # about 20 minutes: two seeds of both networks
+    python examples/layers.py --out runs/layers          # about half an hour: two seeds of both networks
     python examples/layers.py --out runs/layers --quick  # tiny networks, seconds: to see what comes out
 
 For each seed two networks are trained on as many characters: three layers of 256, and one layer of as many
@@ -167,7 +167,7 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("--out", type=Path, required=True, help="a directory for the runs")
     parser.add_argument(
-        "--minutes", type=float, default=2.5, help="of training the deep network; the other gets as many steps"
+        "--minutes", type=float, default=5.0, help="of training the deep network; the other gets as many steps"
     )
     parser.add_argument("--steps", type=int, default=None, help="of training, instead of --minutes")
     parser.add_argument("--seeds", type=int, default=2, help="how many of each network")
