@@ -82,9 +82,9 @@ def trained(out: Path, cells: list[GRU], corpus: Corpus, seed: int, threads: int
         How many steps it was trained for in all.
     """
     if Run(out).exists:
-        steps = resume(out).steps
-        print(f"{out}: there already, {steps:,} steps", flush=True)
-        return steps
+        print(f"{out}: there already", flush=True)
+        with TrainingDisplay(Console(stderr=True, highlight=False)) as display:
+            return resume(out, progress=display).steps
     vocabulary = Characters.of(corpus.training)
     net = build(len(vocabulary), cells, seed)
     print(f"{out}: {', '.join(cell.describe() for cell in cells)}", flush=True)

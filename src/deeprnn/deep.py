@@ -59,7 +59,7 @@ class DeepRNN(nn.Module):
             Hermans & Schrauwen 2013).
         one_hot: x holds symbols, as integers or one-hot. The weights that read it then start with a standard deviation
             of 0.5, since one of them is all that a unit gets from x, instead of as if I features added up (Glorot &
-            Bengio 2010). Nothing else depends on it.
+            Bengio 2010). Nothing else depends on it, and cells with init="uniform" do not.
         device, dtype: where and as what the parameters are made.
 
     Raises:

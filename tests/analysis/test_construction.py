@@ -39,7 +39,7 @@ def test_the_same_history_leaves_no_difference() -> None:
     history = _texts(9, 2)
     found = construction(_leaky([0.5, 0.9]), _texts(7, 1), history, history)
     np.testing.assert_allclose(found.correlation[0], 1, atol=1e-6)
-    assert found.median_half().tolist() == [0]
+    assert found.half[0].tolist() == [0, 0]
 
 
 def test_a_unit_that_is_still_has_no_correlation() -> None:

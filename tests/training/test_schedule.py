@@ -66,6 +66,21 @@ def test_time_is_kept_on_a_machine_that_turns_slow_or_fast(slower: float) -> Non
         assert course.changes == ()
 
 
+def test_no_end_is_moved_to_where_it_is_or_after_the_last_step() -> None:
+    course, keeper = Course(13), TimeKeeper(40.4, 0.0)
+    for step in range(1, 14):
+        keeper.add(3.0)
+        assert keeper.better_end(step, course) is None
+
+
+def test_a_rise_that_is_cut_short_is_followed_by_its_fall() -> None:
+    course = Course(1000).change(20, 100)
+    course = rates(course, warm_up=100)
+    assert max(course) == pytest.approx(0.5, rel=0.05)
+    assert 20 < course.index(max(course)) < 40
+    assert course[-1] < 0.02
+
+
 def test_a_disturbance_that_is_over_moves_nothing() -> None:
     course, keeper = Course(600), TimeKeeper(60.0, 0.0)
     for step in range(600):

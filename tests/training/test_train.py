@@ -135,7 +135,7 @@ def test_stopped_and_resumed_it_ends_with_the_same_bits(precision, tmp_path: Pat
     assert tables[0] == tables[1]
 
 
-def test_the_number_of_steps_is_fixed_once_and_the_rest_follows(tmp_path: Path, monkeypatch) -> None:
+def test_the_number_of_steps_is_planned_once_and_the_rest_follows(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(TimeKeeper, "better_end", lambda *_: None)  # however busy the machine
     with pytest.raises(Stopped):
         train(net(), corpus(), vocabulary(), tmp_path / "timed", SETTINGS, seconds=4, progress=stop_at(3))
@@ -144,25 +144,28 @@ def test_the_number_of_steps_is_fixed_once_and_the_rest_follows(tmp_path: Path, 
     assert_same_bits(weights_of(timed.net), weights_of(counted.net))
 
 
-def test_where_time_runs_out_the_end_comes_sooner_and_the_same_again(tmp_path: Path, monkeypatch) -> None:
+@pytest.mark.parametrize(("moved", "dies_at"), [(12, 9), (55, 45)], ids=["sooner", "later"])
+def test_to_keep_the_time_the_end_moves_and_the_same_again(
+    moved: int, dies_at: int, tmp_path: Path, monkeypatch
+) -> None:
     def better_end(_: TimeKeeper, step: int, course: Course) -> int | None:
-        return 12 if step == 7 and not course.changes else None
+        return moved if step == 7 and not course.changes else None
 
     def die(report: Report) -> None:
-        if report.step == 9:
+        if report.step == dies_at:
             raise MemoryError
 
     monkeypatch.setattr(sys.modules["deeprnn.training.loop"], "measure_step", lambda *_: 10.0)
     monkeypatch.setattr(TimeKeeper, "better_end", better_end)
     settings = replace(SETTINGS, checkpoint_seconds=1000.0)
     whole = train(net(), corpus(), vocabulary(), tmp_path / "whole", settings, seconds=400)
-    assert whole.steps == 12
-    assert Run(tmp_path / "whole").read_plan().course == Course(40, ((7, 12),))
+    assert whole.steps == moved
+    assert Run(tmp_path / "whole").read_plan().course == Course(40, ((7, moved),))
     with pytest.raises(MemoryError):
         train(net(), corpus(), vocabulary(), tmp_path / "parts", settings, seconds=400, progress=die)
     assert [path.name for path in (tmp_path / "parts" / "checkpoints").iterdir()] == ["step-000000000.safetensors"]
     resumed = resume(tmp_path / "parts", corpus())
-    assert resumed.steps == 12
+    assert resumed.steps == moved
     assert_same_bits(weights_of(whole.net), weights_of(resumed.net))
 
 

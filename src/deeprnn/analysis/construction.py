@@ -28,10 +28,6 @@ class Construction:
     correlation: tuple[Floats, ...]
     half: tuple[Floats, ...]
 
-    def median_half(self) -> Floats:
-        """(L,) the median unit's time to half, of the units that have one."""
-        return np.array([np.nanmedian(half) if np.isfinite(half).any() else np.nan for half in self.half])
-
 
 @torch.no_grad()
 def construction(net: DeepRNN, shared: Tensor, history: Tensor, other: Tensor) -> Construction:

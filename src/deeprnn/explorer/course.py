@@ -26,12 +26,15 @@ def course_of(run: Run, net: DeepRNN, texts: Texts, vocabulary: Vocabulary) -> d
         "rows": [characters read, seconds, bits a character of training text] each; "held_out": {"what", "characters"
         (read by then; None where unknown), "bits"} each; "measured": how many characters those bits are over.
     """
-    rows = _read_rows(run)
-    found: dict[str, Any] = {"rows": rows[:: max(1, -(-len(rows) // _ROWS))], "held_out": [], "measured": 0}
+    steps = _read_steps(run)
+    rows = [[characters, seconds, bits] for _, characters, seconds, bits in steps]
+    drawn = rows[:: max(1, -(-len(rows) // _ROWS))]
+    found: dict[str, Any] = {"rows": drawn + rows[-1:] if drawn[-1:] != rows[-1:] else drawn}
+    found |= {"held_out": [], "measured": 0}
     material = gather(texts.every, vocabulary, files=_FILES, per_file=_PER_FILE, characters=_LOOKED_AT)
     found["measured"] = int((material.following >= 0).sum())
     plan = run.read_plan()
-    by_step = {step: characters for step, characters, *_ in _read_steps(run)}
+    by_step = {step: characters for step, characters, *_ in steps}
 
     def add(what: str, characters: int | None, one: DeepRNN) -> None:
         bits = float(surprise(one, material.x, material.following).bits())
@@ -66,7 +69,3 @@ def _read_steps(run: Run) -> list[tuple[int, int, float, float]]:
             (int(row["step"]), int(row["characters"]), float(row["seconds"]), float(row["bits_per_character"]))
             for row in csv.DictReader(file)
         ]
-
-
-def _read_rows(run: Run) -> list[list[float]]:
-    return [[characters, seconds, bits] for _, characters, seconds, bits in _read_steps(run)]

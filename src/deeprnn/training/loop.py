@@ -25,7 +25,7 @@ from deeprnn.training.speed import measure_step
 from deeprnn.training.trainer import Trainer, make_fabric
 
 _ROWS = 400
-"""About how many rows `metrics.csv` gets."""
+"""About how many rows `metrics.csv` gets, if the end is not moved."""
 _MEASURED = 0.02
 """The share of the time given that measuring the speed may take."""
 
@@ -40,7 +40,7 @@ class Trained:
         steps: how many steps it took in all.
         batch: streams that were read side by side; fewer than the settings say where the text is short.
         characters: characters read in all steps.
-        seconds: time spent on them, speed measurement included.
+        seconds: time spent on them, and on measuring the speed if that was in this call.
     """
 
     net: DeepRNN
@@ -66,7 +66,8 @@ def train(
     """Trains a network to predict each character of a text from those before it, into a run's directory.
 
     Only `corpus.training` is read; nothing is evaluated. The weights follow from the network, the texts, the
-    settings, the number of steps and of threads alone: killed at any moment, `resume(out)` ends with the same bits.
+    settings, the course of steps and the number of threads alone, which the run keeps: killed at any moment,
+    `resume(out)` ends with the same bits.
 
     Args:
         net: reads and writes `len(vocabulary)` symbols; all its layers run forward. It is trained in place.
@@ -91,7 +92,7 @@ def train(
     >>> from deeprnn.training import Settings, evaluate, train
     >>> corpus = Corpus.from_texts(["to be or not to be, that is the question: " * 20], held_out=["to be or not"])
     >>> vocabulary = Characters.of(corpus.training)
-    >>> net = DeepRNN(len(vocabulary), [GRU(16)], len(vocabulary))
+    >>> net = DeepRNN(len(vocabulary), [GRU(16)], len(vocabulary), one_hot=True)
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as out:
     ...     trained = train(net, corpus, vocabulary, out, Settings(batch=4, window=16), steps=30)
@@ -185,6 +186,7 @@ def _run_steps(
         _save(run, trainer, metrics)
         metrics.start()
     saved = time.monotonic()
+    watched = time.perf_counter()
     while trainer.step < trainer.steps:
         began = time.perf_counter()
         step = trainer.advance()
@@ -194,7 +196,8 @@ def _run_steps(
         seconds = time.perf_counter() - began
         metrics.add(loss, norm, seconds)
         if keeper is not None:
-            keeper.add(seconds)
+            watched, before = time.perf_counter(), watched
+            keeper.add(watched - before)  # with what was written since the step before
             end = keeper.better_end(trainer.step, trainer.course)
             if end is not None:
                 trainer.course = trainer.course.change(trainer.step, end)

@@ -20,7 +20,7 @@ from deeprnn.training.settings import Settings
 
 FORMAT = "deeprnn run 2"
 _FORMER = ("deeprnn run 1",)
-"""Runs whose learning rate fell in another way: to go on with one would end elsewhere."""
+"""Runs that no release wrote; their learning rate fell in another way."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Plan:
 
     Attributes:
         settings: how it trains.
-        course: its steps; None until they are fixed from its measured speed.
+        course: its steps; None until they are planned from its measured speed.
         seconds: the time that the steps are to fit in; None where their number was given.
         source: where its texts came from (see `Corpus.source`); None where a program gave them.
     """

@@ -1,4 +1,4 @@
-"""The number of steps, and the learning rate at each."""
+"""The number of steps, the learning rate at each, and the watch over their time."""
 
 from dataclasses import dataclass, replace
 from statistics import median
@@ -31,7 +31,11 @@ class Course:
         return self.changes[-1][1] if self.changes else self.planned
 
     def change(self, at: int, end: int) -> "Course":
-        """The course with its end moved, decided before step `at`."""
+        """The course with its end moved, decided before step `at`.
+
+        Raises:
+            ValueError: the end is not after `at`, or `at` is not a step that is still to be taken.
+        """
         return replace(self, changes=(*self.changes, (at, end)))
 
     def part(self, step: int) -> float:
@@ -50,16 +54,17 @@ class Course:
         Args:
             step: 0 to steps - 1.
             highest: the rate at the end of the rise.
-            warm_up: steps of the rise, a tenth of those planned at most.
+            warm_up: steps of the rise, a tenth of those planned at most; where the end moves before it is over, they
+                shrink or stretch with all that is left.
 
         >>> [round(Course(40).learning_rate(step, highest=1.0, warm_up=4), 2) for step in (0, 1, 3, 4, 22, 39)]
         [0.25, 0.5, 1.0, 1.0, 0.5, 0.03]
         """
-        warm_up = min(warm_up, self.planned // 10)
-        if step < warm_up:
-            return highest * (step + 1) / warm_up
-        risen = self.part(warm_up)
-        return highest * (1 - self.part(step)) / (1 - risen)
+        rise = min(warm_up, self.planned // 10) / self.planned
+        part = self.part(step)
+        if part < rise:
+            return highest * min((part + 1 / self.planned) / rise, 1.0)
+        return highest * (1 - part) / (1 - rise)
 
 
 class TimeKeeper:
@@ -83,7 +88,7 @@ class TimeKeeper:
 
     def better_end(self, step: int, course: Course) -> int | None:
         """An end for the course, decided before `step`, that keeps the time; None where the present one does."""
-        if sum(self._recent) < _WATCHED * self._seconds:
+        if step >= course.steps or sum(self._recent) < _WATCHED * self._seconds:
             return None
         now, before = median(self._recent), self._before
         self._recent, self._before = [], now
@@ -99,7 +104,8 @@ class TimeKeeper:
             end = step + max(int(time / fast), course.planned // 50, 1)
             return end if end < course.steps else None
         if time - left * slow > tolerated:
-            return step + int(time / slow)
+            end = step + int(time / slow)
+            return end if end > course.steps else None
         return None
 
 

@@ -19,7 +19,7 @@ class Settings:
         weight_decay: AdamW's, of the weight matrices; biases and gains have none.
         warm_up: steps in which the learning rate rises, at most a tenth of all; then it falls straight to 0.
         clip: the largest norm of a step's gradient; longer ones are shortened to it.
-        seed: decides the order of the texts and dropout.
+        seed: decides the order of the texts and dropout; of `deeprnn train` also the first weights.
         threads: torch's threads; None leaves them as they are.
         device: "auto", "cpu", "cuda", "cuda:1", "mps".
         precision: see `Precision`.

@@ -1,0 +1,295 @@
+// One step of the forward pass: W_hh h is added to what the input gave, then come the cells' equations.
+#pragma once
+
+#include "inference.h"
+#include "sequence.h"
+
+namespace deeprnn::DEEPRNN_ISA {
+
+// Slots of kPanel floats that a row of a group of units has in a block; see Packed.
+inline int64_t slots_of(const Shape& shape) {
+  if (shape.cell == CellKind::gru) return shape.reset_after ? 4 : 3;
+  return shape.cell == CellKind::lstm ? 4 : 1;
+}
+
+// What one share works on, and in.
+struct ForwardShare {
+  Range rows, groups;
+  bool far, far_x;  // this share's part of W_hh leaves the second-level cache between steps; of W_xh, between blocks
+  float* block;     // [group][step][row][slot][kPanel]
+  float* x_copy;    // [step][row][I], where x's features are not contiguous
+  const float** x_rows;  // [step][row]
+  const float** before_h;
+  const float** before_c;
+  const float** read_h;  // what W_hh multiplies: before_h, or its masked copy
+  const float** reset_h;
+  bool* valid;
+  const float** panels;  // of W_hh, [group][gate], and where each adds to the block: for a few rows
+  float** parts;
+};
+
+// What a step reads and writes, and how; Forward lays it out and says when.
+struct ForwardStep {
+ protected:
+  ForwardStep(const Shape& shape, const Inputs& inputs, const float* packed, const Outputs& outputs, Carver& carver)
+      : sequence(shape, inputs, outputs, carver),
+        shape(shape),
+        sizes(shape),
+        packed(shape, const_cast<float*>(packed)),
+        slots(slots_of(shape)) {}
+
+  float* part(const ForwardShare& share, int64_t group, int64_t step) const {
+    const int64_t at = (group - share.groups.begin) * block_steps + step;
+    return share.block + at * share.rows.size() * slots * kPanel;
+  }
+
+  // Finds each row's state before the step, and masks this share's units of it.
+  void start_step(const ForwardShare& share, int64_t i) {
+    const bool lstm = shape.cell == CellKind::lstm;
+    if (i > 0 && !shape.masked && sequence.inputs.lengths == nullptr && sequence.inputs.restarts == nullptr) {
+      const float* h = sequence.hidden(i - 1, share.rows.begin);
+      for (int64_t r = 0; r < share.rows.size(); ++r) share.before_h[r] = share.read_h[r] = h + r * sizes.H;
+      if (!lstm) return;
+      const float* c = sequence.c(i - 1, share.rows.begin);
+      for (int64_t r = 0; r < share.rows.size(); ++r) share.before_c[r] = c + r * sizes.H;
+      return;
+    }
+    for (int64_t r = 0; r < share.rows.size(); ++r) {
+      const int64_t b = share.rows.begin + r;
+      share.before_h[r] = sequence.before_h(i, b);
+      share.read_h[r] = shape.masked ? masked_h + b * sizes.H : share.before_h[r];
+      share.valid[r] = sequence.valid(i, b);
+      if (lstm) share.before_c[r] = sequence.before_c(i, b);
+      if (!shape.masked) continue;
+      const int64_t u1 = lesser(share.groups.end * kPanel, sizes.H);
+      for (int64_t u = share.groups.begin * kPanel; u < u1; u += kLanes) {
+        const V h = load(share.before_h[r] + u, u1 - u) * load(sequence.mask + b * sizes.H + u, u1 - u);
+        store(masked_h + b * sizes.H + u, h, u1 - u);
+      }
+    }
+  }
+
+  // How many of a group's panels are half empty.
+  int64_t halves(int64_t group, int64_t panels) const { return half_panel(sizes.units(group)) ? panels : 0; }
+
+  // Groups whose products are made at once: with a few rows, all.
+  int64_t together(const ForwardShare& share) const { return share.rows.size() <= kFewRows ? share.groups.size() : 1; }
+
+  // Adds W_hh h to the block's slots first_slot .. first_slot + gates - 1 of the groups.
+  void recur(const ForwardShare& share, Range groups, int64_t step, const float* const* rows, Range gates,
+             int64_t first_slot) {
+    if (share.rows.size() > kFewRows) {
+      float* at = part(share, groups.begin, step) + first_slot * kPanel;
+      const float* panel = packed.hh_panel(groups.begin, gates.begin);
+      const Panels panels{panel, sizes.H * kPanel, gates.size(), halves(groups.begin, gates.size()), share.far};
+      return product(rows, share.rows.size(), sizes.H, panels, {at, slots * kPanel, kPanel},
+                     {at, slots * kPanel, kPanel});
+    }
+    int64_t count = 0;
+    for (int64_t g = groups.begin; g < groups.end; ++g) {
+      float* at = part(share, g, step) + first_slot * kPanel;
+      for (int64_t gate = gates.begin; gate < gates.end; ++gate, ++count, at += kPanel) {
+        share.panels[count] = packed.hh_panel(g, gate);
+        share.parts[count] = at;
+      }
+    }
+    product(rows, share.rows.size(), sizes.H, {share.panels, share.parts, share.parts, slots * kPanel, count});
+  }
+
+  // Calls f(row, b, j, u, n, part) for every vector of a group: lanes j .. of the panel are units u .. u + n - 1.
+  template <typename F>
+  DEEPRNN_INLINE void each(const ForwardShare& share, int64_t group, int64_t step, int64_t i, F&& f) {
+    float* at = part(share, group, step);
+    const int64_t units = sizes.units(group);
+    const bool all_valid = sequence.inputs.lengths == nullptr;
+    for (int64_t r = 0; r < share.rows.size(); ++r, at += slots * kPanel) {
+      const int64_t b = share.rows.begin + r;
+      if (i + 1 < sizes.T) fetch(i + 1, b, group * kPanel);
+      if (!all_valid && !share.valid[r]) {
+        clear(i, b, group * kPanel, units);
+        continue;
+      }
+      if (units == kPanel) {  // the common case, with a constant count of lanes
+        f(r, b, group * kPanel, kLanes, at);
+        f(r, b, group * kPanel + kLanes, kLanes, at + kLanes);
+        continue;
+      }
+      for (int64_t j = 0; j < units; j += kLanes) f(r, b, group * kPanel + j, units - j, at + j);
+    }
+  }
+
+  // Asks for the lines that the next step will write: a store that misses the caches holds up all that follow.
+  DEEPRNN_INLINE void fetch(int64_t i, int64_t b, int64_t u) const {
+    __builtin_prefetch(sequence.hidden(i, b) + u, 1);
+    for (int64_t k = 0; k < sequence.saved.values; ++k) __builtin_prefetch(sequence.gates(i, b) + k * sizes.H + u, 1);
+    if (sequence.saved.c != nullptr) __builtin_prefetch(sequence.c(i, b) + u, 1);
+  }
+
+  void clear(int64_t i, int64_t b, int64_t u, int64_t units) {
+    float* cells = sequence.outputs.cells;
+    for (int64_t j = 0; j < units; ++j) {
+      sequence.hidden(i, b)[u + j] = 0.0f;
+      if (cells != nullptr) cells[(sequence.time(i) * sizes.B + b) * sizes.H + u + j] = 0.0f;
+    }
+  }
+
+  // h = after, or its mixture with the state before where zoneout is on.
+  DEEPRNN_INLINE void keep_h(const ForwardShare& share, int64_t i, int64_t r, int64_t b, int64_t u, int64_t n,
+                             V after) {
+    if (shape.zoneout && sequence.inputs.keep_h.data != nullptr) {
+      after = zone_out(sequence.inputs.keep_h, sequence.time(i), b, u, n, load(share.before_h[r] + u, n), after);
+    }
+    store(sequence.hidden(i, b) + u, after, n);
+  }
+
+  void step(const ForwardShare& share, int64_t i, int64_t at) {
+    const int64_t stride = together(share);
+    for (int64_t g = share.groups.begin; g < share.groups.end; ++g) {
+      if ((g - share.groups.begin) % stride == 0) {
+        recur(share, {g, g + stride}, at, share.read_h, {0, sizes.G}, slots > sizes.G ? 1 : 0);
+      }
+      if (shape.cell == CellKind::elman) {
+        with_phi(shape.phi, [&]<Phi phi>() { elman<phi>(share, g, i, at); });
+      } else if (shape.cell == CellKind::gru) {
+        gru(share, g, i, at);
+      } else {
+        lstm(share, g, i, at);
+      }
+    }
+  }
+
+  // phi of whole panels and nothing else, in half the time that `each` takes.
+  template <Phi phi, bool training>
+  void plain_elman(const ForwardShare& share, int64_t group, int64_t i, int64_t at) {
+    const float* in = part(share, group, at);
+    float* out = sequence.hidden(i, share.rows.begin) + group * kPanel;
+    const int64_t ahead = i + 1 < sizes.T ? sequence.hidden(i + 1, 0) - sequence.hidden(i, 0) : 0;
+    for (int64_t r = share.rows.size(); r > 0; --r, in += kPanel, out += sizes.H) {
+      __builtin_prefetch(out + ahead, 1);
+      const V a = load(in), b = load(in + kLanes);
+      store(out, training ? apply<phi>(a) : apply_in_inference<phi>(a));
+      store(out + kLanes, training ? apply<phi>(b) : apply_in_inference<phi>(b));
+    }
+  }
+
+  template <Phi phi>
+  void elman(const ForwardShare& share, int64_t group, int64_t i, int64_t at) {
+    const bool keeps = sequence.saved.values > 0;
+    if (!keeps && !shape.zoneout && sequence.inputs.lengths == nullptr && sizes.units(group) == kPanel) {
+      return shape.training ? plain_elman<phi, true>(share, group, i, at)
+                            : plain_elman<phi, false>(share, group, i, at);
+    }
+    each(share, group, at, i, [&](int64_t r, int64_t b, int64_t u, int64_t n, const float* in) {
+      const V a = load(in);
+      const V y = shape.training ? apply<phi>(a) : apply_in_inference<phi>(a);
+      if (keeps) store(sequence.gates(i, b) + u, from_argument(phi) ? a : y, n);
+      keep_h(share, i, r, b, u, n, y);
+    });
+  }
+
+  void lstm(const ForwardShare& share, int64_t group, int64_t i, int64_t at) {
+    if (shape.training) {
+      each(share, group, at, i, [&](int64_t r, int64_t b, int64_t u, int64_t n, const float* in) {
+        const V gate_i = sigmoid(load(in)), gate_f = sigmoid(load(in + kPanel));
+        const V gate_g = tanh(load(in + 2 * kPanel)), gate_o = sigmoid(load(in + 3 * kPanel));
+        const V c = fma(gate_f, load(share.before_c[r] + u, n), gate_i * gate_g);
+        float* to = sequence.gates(i, b) + u;
+        store(to, gate_i, n);
+        store(to + sizes.H, gate_f, n);
+        store(to + 2 * sizes.H, gate_g, n);
+        store(to + 3 * sizes.H, gate_o, n);
+        keep_c_h(share, i, r, b, u, n, {c, gate_o * tanh(c)});
+      });
+      return;
+    }
+    each(share, group, at, i, [&](int64_t r, int64_t b, int64_t u, int64_t n, const float* in) {
+      const LstmState after = lstm_state(load(in), load(in + kPanel), load(in + 2 * kPanel), load(in + 3 * kPanel),
+                                         load(share.before_c[r] + u, n));
+      keep_c_h(share, i, r, b, u, n, after);
+    });
+  }
+
+  DEEPRNN_INLINE void keep_c_h(const ForwardShare& share, int64_t i, int64_t r, int64_t b, int64_t u, int64_t n,
+                               LstmState after) {
+    keep_h(share, i, r, b, u, n, after.h);
+    V c = after.c;
+    const Strided& keep = sequence.inputs.keep_c;
+    if (shape.zoneout && keep.data != nullptr) {
+      c = zone_out(keep, sequence.time(i), b, u, n, load(share.before_c[r] + u, n), c);
+    }
+    store(sequence.c(i, b) + u, c, n);
+    if (sequence.outputs.cells == nullptr) return;
+    store(sequence.outputs.cells + (sequence.time(i) * sizes.B + b) * sizes.H + u, c, n);
+  }
+
+  void gru(const ForwardShare& share, int64_t group, int64_t i, int64_t at) {
+    if (!shape.training) {
+      each(share, group, at, i, [&](int64_t r, int64_t b, int64_t u, int64_t n, const float* in) {
+        keep_h(share, i, r, b, u, n,
+               gru_state(load(in + kPanel), load(in + 2 * kPanel), load(in), load(in + 3 * kPanel),
+                         load(share.before_h[r] + u, n)));
+      });
+      return;
+    }
+    each(share, group, at, i, [&](int64_t r, int64_t b, int64_t u, int64_t n, const float* in) {
+      const V gate_r = sigmoid(load(in + kPanel)), gate_z = sigmoid(load(in + 2 * kPanel));
+      const V recurrent = load(in + 3 * kPanel);
+      const V gate_n = tanh(fma(gate_r, recurrent, load(in)));
+      float* to = sequence.gates(i, b) + u;
+      store(to, gate_r, n);
+      store(to + sizes.H, gate_z, n);
+      store(to + 2 * sizes.H, gate_n, n);
+      store(to + 3 * sizes.H, recurrent, n);
+      const V before = load(share.before_h[r] + u, n);
+      keep_h(share, i, r, b, u, n, fma(gate_z, before - gate_n, gate_n));
+    });
+  }
+
+  // A GRU that resets before the product, first half: r and z, and r * h for the product of the second half.
+  void reset_step(const ForwardShare& share, int64_t i, int64_t at) {
+    const bool keeps = sequence.saved.values > 0;
+    const int64_t stride = together(share);
+    for (int64_t g = share.groups.begin; g < share.groups.end; ++g) {
+      if ((g - share.groups.begin) % stride == 0) recur(share, {g, g + stride}, at, share.read_h, {0, 2}, 1);
+      each(share, g, at, i, [&](int64_t r, int64_t b, int64_t u, int64_t n, float* in) {
+        const V gate_r = sigmoid(load(in + kPanel)), gate_z = sigmoid(load(in + 2 * kPanel));
+        store(in + 2 * kPanel, gate_z);
+        if (keeps) {
+          store(sequence.gates(i, b) + u, gate_r, n);
+          store(sequence.gates(i, b) + sizes.H + u, gate_z, n);
+        }
+        store(reset_h + b * sizes.H + u, gate_r * load(share.read_h[r] + u, n), n);
+      });
+    }
+  }
+
+  // Second half: n and h.
+  void candidate_step(const ForwardShare& share, int64_t i, int64_t at) {
+    const bool keeps = sequence.saved.values > 0;
+    for (int64_t r = 0; r < share.rows.size(); ++r) {
+      // A row beyond its length has no r * h; any readable row does.
+      share.reset_h[r] = share.valid[r] ? reset_h + (share.rows.begin + r) * sizes.H : share.before_h[r];
+    }
+    const int64_t stride = together(share);
+    for (int64_t g = share.groups.begin; g < share.groups.end; ++g) {
+      if ((g - share.groups.begin) % stride == 0) recur(share, {g, g + stride}, at, share.reset_h, {2, 3}, 0);
+      each(share, g, at, i, [&](int64_t r, int64_t b, int64_t u, int64_t n, const float* in) {
+        const V gate_n = tanh(load(in)), gate_z = load(in + 2 * kPanel);
+        if (keeps) store(sequence.gates(i, b) + 2 * sizes.H + u, gate_n, n);
+        const V before = load(share.before_h[r] + u, n);
+        keep_h(share, i, r, b, u, n, fma(gate_z, before - gate_n, gate_n));
+      });
+    }
+  }
+
+  Sequence sequence;
+  const Shape& shape;
+  Sizes sizes;
+  Packed packed;
+  int64_t slots;
+  int64_t block_steps = 1;
+  float* masked_h = nullptr;
+  float* reset_h = nullptr;
+};
+
+}  // namespace deeprnn::DEEPRNN_ISA
