@@ -13,7 +13,7 @@ from deeprnn.analysis import probes
 from deeprnn.analysis.study import Effort, analyze
 from deeprnn.explorer import explore
 from deeprnn.text import Characters, Corpus
-from deeprnn.training import Settings, train
+from deeprnn.training import Run, Settings, train
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
@@ -61,8 +61,33 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+@pytest.fixture(scope="session")
+def compared(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same run, analyzed beside another one of one layer, with its page."""
+    out = tmp_path_factory.mktemp("compared") / "tiny"
+    shutil.copytree(run, out)
+    corpus, vocabulary = Run(out).read_corpus(), Run(out).load_vocabulary()
+    torch.manual_seed(1)
+    net = DeepRNN(len(vocabulary), [GRU(12)], len(vocabulary))
+    train(net, corpus, vocabulary, out.parent / "one", Settings(batch=4, window=16, learning_rate=1e-2), steps=30)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(probes, "_ITERATIONS", 3)
+        analyze(out, TINY, against=out.parent / "one")
+        explore(out)
+    return out
+
+
 @pytest.fixture
 def page(browser: Any, run: Path) -> Generator[Any]:
+    yield from opened_page(browser, run)
+
+
+@pytest.fixture
+def compared_page(browser: Any, compared: Path) -> Generator[Any]:
+    yield from opened_page(browser, compared)
+
+
+def opened_page(browser: Any, run: Path) -> Generator[Any]:
     """The page, opened; whatever it complains of, or asks the network for, fails the test."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     opened = context.new_page()

@@ -57,6 +57,19 @@ def test_the_numbers_are_those_of_the_analysis(page: Any, run: Path) -> None:
     assert bits == expected
 
 
+def test_the_other_net_stands_beside(compared_page: Any, compared: Path) -> None:
+    summary = json.loads((compared / "analysis.json").read_text())
+    other, more = summary["against"], summary["against"]["bits_over_run"]
+    verdict = compared_page.inner_text("#verdict")
+    assert f"({other['network'][0]}; " in verdict
+    assert f"needs {other['bits_per_character']['value']:.3f} bits a character" in verdict
+    assert f"({_signed(more['low'])} to {_signed(more['high'])})" in verdict
+    shown = compared_page.eval_on_selector_all(
+        "#view-matrix tbody tr", "rows => rows.map(row => row.querySelector('[data-part=other]').textContent)"
+    )
+    assert shown == [_share(max(probe["against"])) for probe in summary["probes"]]
+
+
 def test_tabs_rows_theme_and_text_answer_to_keys(page: Any) -> None:
     page.focus("#tab-matrix")
     page.keyboard.press("ArrowRight")
@@ -111,3 +124,7 @@ def test_a_net_that_the_page_can_not_run_leaves_the_measured_views(browser: Any,
 
 def _share(value: float) -> str:
     return "1.00" if value >= 0.9995 else f"{value:.3f}".removeprefix("0")
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.3f}".replace("-", "−")

@@ -59,9 +59,11 @@ const Matrix = {
   },
 
   against({ against, bits_per_character: own }) {
+    const more = against.bits_over_run;
     return (
       `Beside it, ${against.run} (${against.network.join(", ")}; ${Say.count(against.parameters)} parameters) needs ` +
-      `${against.bits_per_character.toFixed(3)} bits a character where this network needs ${own.toFixed(3)}.`
+      `${against.bits_per_character.value.toFixed(3)} bits a character where this network needs ${own.toFixed(3)}, on the same text: ` +
+      `${Say.signed(more.value, 3)} (${Say.signed(more.low, 3)} to ${Say.signed(more.high, 3)}).`
     );
   },
 
@@ -101,7 +103,7 @@ const Matrix = {
       bits ? null : el("td", { class: "number control-cell wide" }, Say.share(probe.chance)),
       bits ? null : el("td", { class: "number control-cell", "data-part": "window" }, Say.share(probe.window)),
       el("td", { class: "number control-cell", "data-part": "untrained" }, text(bare)),
-      Content.measured.summary.against && !bits ? el("td", { class: "number control-cell wide" }, Say.share(Math.max(...probe.against))) : null,
+      Content.measured.summary.against && !bits ? el("td", { class: "number control-cell wide", "data-part": "other" }, Say.share(Math.max(...probe.against))) : null,
       values.map((value, layer) => Matrix.cell(probe, { value, layer, text, isBest: layer === top, bits, best })),
       el("td", { class: "wide" }, Matrix.centre(figures.centre))
     );
