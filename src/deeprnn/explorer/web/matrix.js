@@ -84,7 +84,7 @@ const Matrix = {
     ];
     const rows = probes.map((probe, row) => Matrix.row(probe, { bits, best, onchoose: () => onchoose(row) }));
     const body = el("tbody", { onkeydown: (event) => Matrix.move(event, body) }, rows);
-    return el("table", { class: "matrix", "data-measure": state.measure }, el("thead", {}, el("tr", {}, heads)), body);
+    return el("table", { class: summary.against ? "matrix compared" : "matrix", "data-measure": state.measure }, el("thead", {}, el("tr", {}, heads)), body);
   },
 
   row(probe, { bits, best, onchoose }) {
