@@ -53,6 +53,19 @@ def test_what_depth_alone_gives_is_no_support() -> None:
     assert verdict.trained.low > 0
 
 
+def test_what_depth_alone_may_give_is_no_support_either() -> None:
+    # Untrained, the order is there but for two labels, so that its interval holds 0 and nearly 1.
+    bare = _centres(1, 0.1, 1)
+    bare[:, [0, 1]] += 1.2
+    verdict = judge(NAMES, NEED, _centres(1, 0.1, 0), untrained=bare, layers=LAYERS)
+    assert verdict.untrained is not None
+    assert verdict.shift is not None
+    assert verdict.untrained.low < 0 < verdict.trained.rho <= verdict.untrained.high
+    assert verdict.shift.low < 0
+    assert verdict.finding == "not supported"
+    assert "depth alone, in the same net untrained, may give such an order too" in verdict.paragraph
+
+
 def test_training_may_add_to_what_depth_gives() -> None:
     # Depth alone orders the labels as well as can be, but closely: no rho could exceed its rho.
     verdict = judge(NAMES, NEED, _centres(1, 0.1, 0), untrained=_centres(0.1, 0.001, 1), layers=LAYERS)

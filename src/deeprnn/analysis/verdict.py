@@ -65,8 +65,8 @@ def judge(
 
     Definition: Spearman's rho, over labels, between how much context a label needs (fixed from windows of the text,
     before any net) and its centre of gravity over the layers. `supported`: the interval lies above 0, and, where the
-    same net untrained shows the same (its interval lies above 0 too), so does that of the shift: rho between need and
-    what training added to each label's centre. `contradicted`: the interval lies below 0. Else `not supported`, which
+    same net untrained shows the same or may (its own interval lies above 0, or reaches up to the rho of the trained
+    net), so does that of the shift: rho between need and what training added to each label's centre. `contradicted`: the interval lies below 0. Else `not supported`, which
     also says that there are too few labels or seeds to know.
 
     The shift, and not the difference of the two rhos: those are ranks, and where depth alone orders the labels well,
@@ -190,11 +190,12 @@ def _find(
         return "contradicted", "labels that need more context are read at lower layers"
     if not ours.low > 0:
         return "not supported", "the interval of rho holds 0"
-    if theirs is not None and shift is not None and theirs.low > 0:
-        if not shift.low > 0:
-            return "not supported", "depth alone, in the same net untrained, gives such an order too"
+    if theirs is None or shift is None or not (theirs.low > 0 or theirs.high >= ours.rho):
+        return "supported", "the interval lies above 0"
+    if shift.low > 0:
         return "supported", "and more than depth alone gives"
-    return "supported", "the interval lies above 0"
+    gives = "gives" if theirs.low > 0 else "may give"
+    return "not supported", f"depth alone, in the same net untrained, {gives} such an order too"
 
 
 def _exceptions(names: Sequence[str], need: Floats, centre: Floats) -> tuple[str, ...]:
