@@ -66,8 +66,8 @@ def judge(
     Definition: Spearman's rho, over labels, between how much context a label needs (fixed from windows of the text,
     before any net) and its centre of gravity over the layers. `supported`: the interval lies above 0, and, where the
     same net untrained shows the same or may (its own interval lies above 0, or reaches up to the rho of the trained
-    net), so does that of the shift: rho between need and what training added to each label's centre. `contradicted`: the interval lies below 0. Else `not supported`, which
-    also says that there are too few labels or seeds to know.
+    net), so does that of the shift: rho between need and what training added to each label's centre. `contradicted`:
+    the interval lies below 0. Else `not supported`, which also says that there are too few labels or seeds to know.
 
     The shift, and not the difference of the two rhos: those are ranks, and where depth alone orders the labels well,
     however closely together, no training could raise its rho above 1.
