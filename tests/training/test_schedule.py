@@ -74,8 +74,7 @@ def test_no_end_is_moved_to_where_it_is_or_after_the_last_step() -> None:
 
 
 def test_a_rise_that_is_cut_short_is_followed_by_its_fall() -> None:
-    course = Course(1000).change(20, 100)
-    course = rates(course, warm_up=100)
+    course = rates(Course(1000).change(20, 100), warm_up=100)
     assert max(course) == pytest.approx(0.5, rel=0.05)
     assert 20 < course.index(max(course)) < 40
     assert course[-1] < 0.02

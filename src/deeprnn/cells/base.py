@@ -42,9 +42,8 @@ class Cell:
         learn_initial: make the state before the first step a parameter instead of zeros.
         init: "orthogonal": W_hh orthogonal for each gate (Saxe et al. 2014), W_xh Xavier uniform for each gate
             (Glorot & Bengio 2010; symbols otherwise, see `one_hot` of `DeepRNN`), biases 0, an LSTM's forget bias 1
-            (Jozefowicz et al. 2015). "uniform": all
-            from U(-1/sqrt(H), 1/sqrt(H)), as torch.nn. "identity": as "orthogonal", but W_hh the identity for
-            each gate (Le et al. 2015, for relu).
+            (Jozefowicz et al. 2015). "uniform": all from U(-1/sqrt(H), 1/sqrt(H)), as torch.nn. "identity": as
+            "orthogonal", but W_hh the identity for each gate (Le et al. 2015, for relu).
     """
 
     bias: bool = True

@@ -28,9 +28,7 @@ def course_of(run: Run, net: DeepRNN, texts: Texts, vocabulary: Vocabulary) -> d
     """
     steps = _read_steps(run)
     rows = [[characters, seconds, bits] for _, characters, seconds, bits in steps]
-    drawn = rows[:: max(1, -(-len(rows) // _ROWS))]
-    found: dict[str, Any] = {"rows": drawn + rows[-1:] if drawn[-1:] != rows[-1:] else drawn}
-    found |= {"held_out": [], "measured": 0}
+    found: dict[str, Any] = {"rows": _thinned(rows, _ROWS), "held_out": [], "measured": 0}
     material = gather(texts.every, vocabulary, files=_FILES, per_file=_PER_FILE, characters=_LOOKED_AT)
     found["measured"] = int((material.following >= 0).sum())
     plan = run.read_plan()
@@ -49,6 +47,16 @@ def course_of(run: Run, net: DeepRNN, texts: Texts, vocabulary: Vocabulary) -> d
     if not any(one["what"] != "untrained" for one in found["held_out"]):
         add("the net as it is", int(rows[-1][0]) if rows else None, net)
     return found
+
+
+def _thinned(rows: list[Any], most: int) -> list[Any]:
+    """So many rows at most, evenly, and the last one beside them.
+
+    >>> _thinned([0, 1, 2, 3, 4, 5, 6, 7], 3), _thinned([0, 1], 3), _thinned([], 3)
+    ([0, 3, 6, 7], [0, 1], [])
+    """
+    every = max(1, -(-len(rows) // most))
+    return rows[::every] + (rows[-1:] if (len(rows) - 1) % every else [])
 
 
 def _load(run: Run, like: DeepRNN, name: str) -> DeepRNN:
