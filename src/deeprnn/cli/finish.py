@@ -22,7 +22,7 @@ def finish(trained: "Trained") -> None:
 
     run, console = trained.run, stdout()
     vocabulary = run.load_vocabulary()
-    held_out = run.read_corpus().held_out
+    held_out = trained.corpus.held_out  # not read again: the files may have changed, or grown by this very run
     evaluation = evaluate_shown(trained.net, held_out, vocabulary, console)
     with writing(run.drawing_file):
         draw(trained.net, run.drawing_file)

@@ -37,6 +37,7 @@ class Trained:
     Attributes:
         net: the trained network, in evaluation mode.
         run: where it lies on disk.
+        corpus: the texts as they were read before the first step; what is measured afterwards is measured on these.
         steps: how many steps it took in all.
         batch: streams that were read side by side; fewer than the settings say where the text is short.
         characters: characters read in all steps.
@@ -45,6 +46,7 @@ class Trained:
 
     net: DeepRNN
     run: Run
+    corpus: Corpus
     steps: int
     batch: int
     characters: int
@@ -111,7 +113,7 @@ def train(
     streams = _streams(corpus, vocabulary, settings)
     plan = Plan(settings, None if steps is None else Course(steps), seconds, corpus.source)
     run.create(net, corpus, vocabulary, plan, overwrite=overwrite)
-    return _go_on(run, net, streams, plan, progress)
+    return _go_on(run, net, corpus, streams, plan, progress)
 
 
 def resume(
@@ -137,10 +139,11 @@ def resume(
     vocabulary, net = run.load_vocabulary(), run.load_net(functions=functions)
     _check_net(net, vocabulary)
     corpus = run.read_corpus() if corpus is None else corpus
-    return _go_on(run, net, _streams(corpus, vocabulary, plan.settings), plan, progress)
+    streams = _streams(corpus, vocabulary, plan.settings)
+    return _go_on(run, net, corpus, streams, plan, progress)
 
 
-def _go_on(run: Run, net: DeepRNN, streams: Streams, plan: Plan, progress: Progress | None) -> Trained:
+def _go_on(run: Run, net: DeepRNN, corpus: Corpus, streams: Streams, plan: Plan, progress: Progress | None) -> Trained:
     """From the newest checkpoint, or the beginning, to the last step."""
     torch.set_num_threads(plan.settings.threads or torch.get_num_threads())
     newest = newest_checkpoint(run.checkpoints)
@@ -164,6 +167,7 @@ def _go_on(run: Run, net: DeepRNN, streams: Streams, plan: Plan, progress: Progr
     return Trained(
         net=net.eval(),
         run=run,
+        corpus=corpus,
         steps=trainer.steps,
         batch=streams.batch,
         characters=trainer.steps * streams.characters,
