@@ -96,17 +96,21 @@ def test_packed_integers() -> None:
     torch.testing.assert_close(got.output[:1, 1], net(rows[1]).output, rtol=0, atol=1e-14)
 
 
-def test_steps_beyond_a_length_change_nothing() -> None:
-    net, lengths = build(), torch.tensor([2, 5])
-    x = sequence(5, 2, 6)
-    other = x.clone()
-    other[2:, 0] = float("nan")
-    resets = torch.zeros(5, 2, dtype=torch.bool)
-    noise = resets.clone()
-    noise[2:, 0] = True
-    a, b = net(x, lengths=lengths, resets=resets), net(other, lengths=lengths, resets=noise)
+@pytest.mark.parametrize("seed", range(8))
+def test_steps_beyond_a_length_change_nothing(seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    net, lengths = build(), torch.randint(0, 10, (3,), generator=generator)
+    beyond = torch.arange(9)[:, None] >= lengths
+    x = torch.randn(9, 3, 6, dtype=torch.float64, generator=generator)
+    resets = torch.rand(9, 3, generator=generator) < 0.2
+    noise = torch.rand(9, 3, generator=generator) < 0.5
+    a = net(x, lengths=lengths, resets=resets & ~beyond)
+    b = net(
+        x.masked_fill(beyond.unsqueeze(-1), float("nan")), lengths=lengths, resets=torch.where(beyond, noise, resets)
+    )
     torch.testing.assert_close(a.output, b.output, rtol=0, atol=0)
-    assert_equal_states(a.state, b.state)
+    for p, q in zip(torch.utils._pytree.tree_leaves(a.state), torch.utils._pytree.tree_leaves(b.state), strict=True):
+        torch.testing.assert_close(p, q, rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16], ids=str)

@@ -44,11 +44,12 @@ def run(scan: Scan) -> ScanResult:
     x = scan.x
     if not x.is_floating_point():
         x = F.one_hot(x, scan.weights["weight_xh"].shape[1]).to(scan.weights["weight_xh"].dtype)
+    restarts = _restarts_within(scan)
     if not scan.reverse:
-        hidden, state = _forward(scan, x, scan.restarts)
+        hidden, state = _forward(scan, x, restarts)
         return ScanResult(hidden, None, state)
     order = _reversed_order(scan)
-    restarts = None if scan.restarts is None else torch.gather(scan.restarts, 0, order)
+    restarts = None if restarts is None else torch.gather(restarts, 0, order)
     hidden, state = _forward(scan, _reorder(x, order), restarts)
     return ScanResult(_reorder(hidden, order), None, state)
 
@@ -76,16 +77,20 @@ def _forward(scan: Scan, x: Tensor, restarts: Tensor | None) -> tuple[Tensor, St
     hidden: list[Tensor] = []
     for start, stop in _segments(scan.steps, restarts):
         if restarts is not None:
-            restart = restarts[start]
-            if scan.lengths is not None:
-                restart = restart & (start < scan.lengths)
-            state = select(restart.unsqueeze(-1), scan.initial, state)
+            state = select(restarts[start].unsqueeze(-1), scan.initial, state)
         if scan.lengths is None:
             segment, state = operator(x[start:stop], state, weights)
         else:
             segment, state = _ragged(operator, x[start:stop], state, weights, scan.lengths - start)
         hidden.append(segment)
     return hidden[0] if len(hidden) == 1 else torch.cat(hidden), state
+
+
+def _restarts_within(scan: Scan) -> Tensor | None:
+    """The restarts within each row's length: others must not cut the call, whose products round by their shapes."""
+    if scan.restarts is None or scan.lengths is None:
+        return scan.restarts
+    return scan.restarts & (torch.arange(scan.steps, device=scan.x.device)[:, None] < scan.lengths)
 
 
 def _segments(steps: int, restarts: Tensor | None) -> list[tuple[int, int]]:
