@@ -4,8 +4,10 @@ import importlib
 import pkgutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+import torch
 
 import deeprnn
 
@@ -27,6 +29,42 @@ def test_the_library_needs_no_training_or_plotting_library() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    "imports",
+    [
+        "import deeprnn, torch",
+        "import torch, deeprnn",
+        "import deeprnn.cells, torch; deeprnn.DeepRNN",
+        "import deeprnn.deep",
+    ],
+)
+def test_an_exported_program_loads_wherever_deeprnn_was_imported(tmp_path: Path, imports: str) -> None:
+    net, x = deeprnn.DeepRNN(3, [deeprnn.LSTM(4), deeprnn.GRU(5, direction="both")], 2).eval(), torch.randn(5, 2, 3)
+    with torch.no_grad():
+        state = net(x).state
+        program = torch.export.export(net, (x,), {"state": state})
+        torch.export.save(program, tmp_path / "net.pt2")
+        torch.save((x, state, net(x, state).output), tmp_path / "case.pt")
+    code = (
+        f"{imports}; import torch\n"
+        f"program = torch.export.load({str(tmp_path / 'net.pt2')!r}).module()\n"
+        f"x, state, right = torch.load({str(tmp_path / 'case.pt')!r}, weights_only=True)\n"
+        "result = program(x, state=state)\n"
+        "print(type(result).__name__, type(result.state).__name__, (result.output - right).abs().max().item() < 1e-6)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.stdout.split(), done.stderr) == (["Result", "DeepState", "True"], "")
+
+
+def test_import_takes_no_torch() -> None:
+    code = (
+        "import sys, deeprnn; print('torch' in sys.modules); "
+        "import torch; print(torch.__spec__.loader.__class__.__name__)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "SourceFileLoader"]
 
 
 def test_every_public_name_of_the_analysis_is_there() -> None:

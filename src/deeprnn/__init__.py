@@ -1,7 +1,10 @@
 """Deep recurrent neural networks: deep in time, deep in layers."""
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from deeprnn.afterimport import after_import
 
 if TYPE_CHECKING:
     from deeprnn import analysis as analysis
@@ -61,3 +64,19 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *_HOME})
+
+
+_ON_THE_WAY = ("activations", "cells", "inputs", "kernels", "layer", "saving", "scan", "state", "summary")
+
+
+def _register() -> None:
+    """Makes known to torch what a program of torch.export names: the states' types, the compiled kernels' operators.
+
+    torch loads such a program without knowing where they lie, so they are there wherever torch and deeprnn have been
+    imported, in either order. Where the import of torch is a part of deeprnn's own, that one goes on to them.
+    """
+    if not any(f"deeprnn.{name}" in sys.modules for name in _ON_THE_WAY):
+        import_module("deeprnn.deep")
+
+
+after_import("torch", _register)

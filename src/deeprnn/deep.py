@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
+from torch.utils import _pytree as pytree
 
 from deeprnn import saving
 from deeprnn.activations import Function
@@ -26,7 +27,9 @@ class Result(NamedTuple):
 
     Attributes:
         output: (T, B, Q), O_t; None where the net has no output layer.
-        hidden: L tensors (T, B, H_l), H_t^(l) at every step; (T, B, 2H_l) where the layer runs both ways.
+        hidden: L tensors (T, B, H_l), H_t^(l) at every step; (T, B, 2H_l) where the layer runs both ways. The layers
+            above are computed from these very tensors: `torch.autograd.grad(loss, result.hidden)` is the loss's
+            gradient at every layer and step, along what the layer passes up.
         state: what the next call continues from: `net(x_next, result.state)`.
         cells: L entries, an LSTM layer's c_t (T, B, H_l) and None for other cells; None unless asked for.
     """
@@ -35,6 +38,11 @@ class Result(NamedTuple):
     hidden: tuple[Tensor, ...]
     state: DeepState
     cells: tuple[Tensor | None, ...] | None = None
+
+
+# torch knows named tuples, but saves an exported program only where their names are registered.
+torch.serialization.add_safe_globals([Result])
+pytree._register_namedtuple(Result, serialized_type_name="deeprnn.Result")  # pyright: ignore[reportPrivateUsage]
 
 
 class DeepRNN(nn.Module):
@@ -181,14 +189,16 @@ class DeepRNN(nn.Module):
                 resets=inputs.resets,
                 wants_cells=cells,
             )
-            hidden.append(result.hidden)
+            # What is returned lies on the way to the output, so gradients with respect to it are those of the path.
+            hidden.append(inputs.restore(result.hidden))
             states.append(result.state)
             every_c.append(result.cells)
-            passed.append(result.hidden + passed[-1] if self.residual and passed else result.hidden)
+            upward = inputs.time_first(hidden[-1])
+            passed.append(upward + passed[-1] if self.residual and passed else upward)
             read = self._join_input(self._drop(passed[-1]), inputs.x)
         return Result(
             output=None if self.output is None else inputs.restore(self._output(self.output, passed)),
-            hidden=tuple(inputs.restore(h) for h in hidden),
+            hidden=tuple(hidden),
             state=inputs.restore_state(DeepState(tuple(states))),
             cells=tuple(None if c is None else inputs.restore(c) for c in every_c) if cells else None,
         )

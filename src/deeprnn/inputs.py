@@ -36,6 +36,12 @@ class Inputs:
             return sequence.squeeze(1)
         return sequence.transpose(0, 1) if self.batch_first else sequence
 
+    def time_first(self, sequence: Tensor) -> Tensor:
+        """What `restore` was given, as a view of what it returned."""
+        if self.unbatched:
+            return sequence.unsqueeze(1)
+        return sequence.transpose(0, 1) if self.batch_first else sequence
+
     def restore_state(self, state: DeepState) -> DeepState:
         """The states without a batch axis if the call had none."""
         return state.rows(0) if self.unbatched else state

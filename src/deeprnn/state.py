@@ -1,8 +1,9 @@
 """What a layer, and a stack of layers, carries from step to step."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, overload
+from typing import Any, TypeAlias, overload
 
 import torch
 from torch import Tensor
@@ -84,29 +85,60 @@ class DeepState(Sequence[State]):
         return self.map(lambda tensor: tensor.to(*args, **kwargs))
 
 
-def _flatten_state(state: State) -> tuple[list[Any], tuple[bool, bool]]:
+_Keys: TypeAlias = list[tuple[Any, Any]]
+
+
+def _flatten_state(state: State) -> tuple[list[Any], tuple[str, ...]]:
     # torch's pytrees count None as a leaf, which vmap refuses: absent parts stay out of the leaves.
-    children = [part for part in (state.h, state.c, state.reverse) if part is not None]
-    return children, (state.c is not None, state.reverse is not None)
+    names = tuple(name for name in ("h", "c", "reverse") if getattr(state, name) is not None)
+    return [getattr(state, name) for name in names], names
 
 
-def _unflatten_state(children: Any, present: Any) -> State:
-    parts = iter(children)
-    has_c, has_reverse = present
-    h = next(parts)
-    return State(h, next(parts) if has_c else None, next(parts) if has_reverse else None)
+def _unflatten_state(children: Iterable[Any], names: tuple[str, ...]) -> State:
+    return State(**dict(zip(names, children, strict=True)))
+
+
+def _flatten_state_with_keys(state: State) -> tuple[_Keys, tuple[str, ...]]:
+    children, names = _flatten_state(state)
+    return [(pytree.GetAttrKey(name), child) for name, child in zip(names, children, strict=True)], names
 
 
 def _flatten_deep(state: DeepState) -> tuple[list[Any], None]:
     return list(state.layers), None
 
 
-def _unflatten_deep(children: Any, _context: Any) -> DeepState:
+def _unflatten_deep(children: Iterable[Any], _context: None) -> DeepState:
     return DeepState(tuple(children))
 
 
-pytree.register_pytree_node(State, _flatten_state, _unflatten_state, serialized_type_name="deeprnn.State")
-pytree.register_pytree_node(DeepState, _flatten_deep, _unflatten_deep, serialized_type_name="deeprnn.DeepState")
+def _flatten_deep_with_keys(state: DeepState) -> tuple[_Keys, None]:
+    return [(pytree.SequenceKey(index), layer) for index, layer in enumerate(state.layers)], None
+
+
+def _names_from_json(text: str) -> tuple[str, ...]:
+    # A list would differ from the names of a state that the loaded program is given.
+    return tuple(json.loads(text))
+
+
+pytree.register_pytree_node(
+    State,
+    _flatten_state,
+    _unflatten_state,
+    serialized_type_name="deeprnn.State",
+    to_dumpable_context=json.dumps,
+    from_dumpable_context=_names_from_json,
+    flatten_with_keys_fn=_flatten_state_with_keys,
+)
+pytree.register_pytree_node(
+    DeepState,
+    _flatten_deep,
+    _unflatten_deep,
+    serialized_type_name="deeprnn.DeepState",
+    flatten_with_keys_fn=_flatten_deep_with_keys,
+)
+# They hold tensors alone, so torch.load may build them without running anything else: a state can be saved by
+# torch.save, and an exported program keeps the state that it was traced with.
+torch.serialization.add_safe_globals([State, DeepState])
 
 
 def select(condition: Tensor, first: State, second: State) -> State:

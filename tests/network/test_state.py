@@ -1,5 +1,7 @@
 """The state between calls: its parts, its rows, its place among torch's pytrees."""
 
+from pathlib import Path
+
 import torch
 from torch.utils import _pytree as pytree
 
@@ -49,3 +51,21 @@ def test_a_list_of_states_does_as_well() -> None:
     net = DeepRNN(3, [GRU(2), GRU(2)])
     x, given = torch.randn(4, 5, 3), [State(torch.rand(5, 2)), State(torch.rand(5, 2))]
     torch.testing.assert_close(net(x, given).hidden[1], net(x, DeepState(tuple(given))).hidden[1])
+
+
+def test_pytree_paths_name_the_parts() -> None:
+    paths = [pytree.keystr(path) for path, _ in pytree.tree_leaves_with_path(state())]
+    assert paths == ["[0].h", "[1].h", "[1].c", "[1].reverse.h", "[1].reverse.c"]
+
+
+def test_a_state_goes_through_torch_save(tmp_path: Path) -> None:
+    before = state()
+    torch.save(before, tmp_path / "state.pt")
+    after = torch.load(tmp_path / "state.pt", weights_only=True)
+    for p, q in zip(pytree.tree_leaves(before), pytree.tree_leaves(after), strict=True):
+        assert torch.equal(p, q)
+
+
+def test_the_form_of_a_state_goes_through_text() -> None:
+    _, spec = pytree.tree_flatten(state())
+    assert pytree.treespec_loads(pytree.treespec_dumps(spec)) == spec
