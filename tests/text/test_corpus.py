@@ -30,7 +30,7 @@ def test_a_directory_is_read_whole_but_for_hidden_and_binary_files(books: Path) 
     names = {document.name for document in corpus.training + corpus.held_out}
     assert names == {f"books/shelf{n % 3}/book{n}.txt" for n in range(30)}
     assert not {d.name for d in corpus.training} & {d.name for d in corpus.held_out}
-    assert corpus.notices == (f"left out 1 binary files, such as {books / 'picture.png'}",)
+    assert corpus.notices == (f"left out 1 binary file, such as {books / 'picture.png'}",)
 
 
 def test_a_file_named_twice_is_read_once(books: Path) -> None:

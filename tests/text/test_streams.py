@@ -27,7 +27,7 @@ def test_a_pass_reads_each_document_in_order_but_for_the_streams_ends(documents,
     inputs = torch.cat([step.inputs for step in steps])
     targets = torch.cat([step.targets for step in steps])
     # The ring, walked from any boundary, is the documents in some order: each stream is a stretch of it.
-    ring = streams._ring_of(passes)[0].tolist()
+    ring = streams._read(streams._ring_of(passes), np.arange(total)).tolist()
     starts = [i for i, symbol in enumerate(ring) if symbol == BOUNDARY]
     pieces = [ring[a + 1 : b] for a, b in zip(starts, [*starts[1:], len(ring)], strict=True)]
     assert sorted(pieces) == sorted(d for d in documents if d)

@@ -30,6 +30,40 @@ def test_bytes_come_back_as_they_were(text: str) -> None:
     assert all(0 < symbol < len(vocabulary) for symbol in symbols)
 
 
+@given(st.text(alphabet=st.characters(exclude_categories=["Cs"])), st.integers(4, 9))
+def test_a_document_read_piece_by_piece_is_read_as_a_whole(text: str, piece: int) -> None:
+    document = Document("d", text.encode())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("deeprnn.text.vocabulary._PIECE", piece)
+        vocabulary = Characters.of([document])
+        assert vocabulary.characters == "".join(sorted(set(text)))
+        assert vocabulary.decode(vocabulary.read(document)) == text
+        assert vocabulary.read(document).tolist() == vocabulary.encode(text).tolist()
+
+
+@given(st.binary(), st.integers(4, 9))
+def test_the_place_of_the_first_wrong_byte_is_told(content: bytes, piece: int) -> None:
+    try:
+        content.decode()
+    except UnicodeDecodeError as error:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("deeprnn.text.vocabulary._PIECE", piece)
+            with pytest.raises(TextError, match=f"byte {error.start} is"):
+                Characters("abc").read(Document("d", content))
+
+
+def test_symbols_take_as_few_bytes_as_their_number_allows() -> None:
+    few, many = Characters(map(chr, range(254))), Characters(map(chr, range(255)))
+    assert (few.encode("ab").dtype, many.encode("ab").dtype) == (np.uint8, np.uint16)
+    assert few.encode(chr(253)).tolist() == [255]
+    assert many.encode(chr(254)).tolist() == [256]
+
+
+def test_a_text_of_another_encoding_is_told_how_to_convert() -> None:
+    with pytest.raises(TextError, match="iconv -f utf-16"):
+        Characters("abc").read(Document("d", "text".encode("utf-16")))
+
+
 def test_an_unseen_character_is_the_unknown_symbol() -> None:
     vocabulary = Characters("abc")
     assert vocabulary.encode("aXc").tolist() == [2, vocabulary.unknown, 4]

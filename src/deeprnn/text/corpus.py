@@ -4,6 +4,7 @@ import hashlib
 import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ class Document:
     content: bytes = field(repr=False)
     origin: str = ""
 
-    @property
+    @cached_property
     def sha256(self) -> str:
         """The hash of the content, in hexadecimal."""
         return hashlib.sha256(self.content).hexdigest()
@@ -67,10 +68,11 @@ class Corpus:
         does not change when files are added. Of a single file the last tenth is held out.
 
         Args:
-            paths: files and directories. Of a directory, hidden files and binary ones are left out.
+            paths: files and directories. A file that is reached in several ways is read once. Of a directory,
+                hidden files, binary ones and what deeprnn has saved there are left out.
 
         Raises:
-            TextError, OSError: a path does not exist, can't be read, or there is no text in any.
+            TextError: a path does not exist, can't be read, or there is no text in any.
         """
         documents, notices = read_documents(paths)
         if len(documents) == 1:
@@ -141,13 +143,17 @@ def read_documents(paths: Sequence[str | Path]) -> tuple[list[Document], list[st
     """The files, and those below the directories, as documents, empty ones left out; and what to know about them.
 
     Raises:
-        TextError, OSError: as `Corpus.from_files`.
+        TextError: as `Corpus.from_files`.
     """
     found = read_files([Path(path) for path in paths])
     documents = _as_documents(found)
     if not documents:
-        raise TextError(f"{', '.join(map(str, paths))}: no text in there; give a file that holds some.")
+        raise TextError(f"{', '.join(map(str, paths))}: no text in there; give a file that holds some.{_noted(found)}")
     return documents, list(found.notices)
+
+
+def _noted(found: Found) -> str:
+    return "".join(f"\n  ({notice})" for notice in found.notices)
 
 
 def _as_documents(found: Found) -> list[Document]:
@@ -175,7 +181,8 @@ def _named(part: str, texts: Sequence[str]) -> tuple[Document, ...]:
 
 def _place(name: str) -> float:
     """A number in [0, 1) that depends on the name alone."""
-    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") / 2**64
+    encoded = name.encode(errors="surrogatepass")  # a file's name need not be UTF-8
+    return int.from_bytes(hashlib.sha256(encoded).digest()[:8], "big") / 2**64
 
 
 def _split_single(document: Document) -> tuple[tuple[Document, ...], tuple[Document, ...]]:

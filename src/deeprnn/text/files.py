@@ -1,10 +1,13 @@
 """Files found and read: what a user names, and the sources of Python itself."""
 
 import os
+import re
+import stat
 import sysconfig
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 
 class TextError(ValueError):
@@ -29,31 +32,18 @@ class Found:
 
 
 def read_files(paths: Sequence[Path]) -> Found:
-    """The files named, and those below the directories named.
+    """The files named, and those below the directories named; each file once, by whatever names it is reached.
 
-    Below a directory, hidden files (and `__pycache__`) and binary ones (a zero byte near the start) are left out.
+    Below a directory are left out: hidden files (and `__pycache__`), binary ones (a zero byte near the start),
+    directories in which deeprnn has saved something, links to directories, and what is neither file nor directory.
 
     Raises:
-        TextError: a path does not exist. OSError: it can't be read.
+        TextError: a path does not exist, is no regular file or directory, holds a run, or can't be read.
     """
-    files: list[TextFile] = []
-    binary: list[Path] = []
-    seen: set[Path] = set()
+    search = _Search()
     for given in paths:
-        if not given.exists():
-            raise TextError(f"{given} does not exist; give a text file, or a directory of them.")
-        top = given.resolve()
-        for path in sorted(_below(top)) if top.is_dir() else [top]:
-            if path in seen:
-                continue
-            seen.add(path)
-            content = path.read_bytes()
-            if path != top and b"\0" in content[:8192]:
-                binary.append(path)
-            else:
-                files.append(TextFile(path.relative_to(top.parent).as_posix(), path, content))
-    notices = [f"left out {len(binary)} binary files, such as {binary[0]}"] if binary else []
-    return Found(files, notices)
+        search.add(given)
+    return Found(search.files, search.notices())
 
 
 _NOT_MODULES = {"site-packages", "dist-packages", "__pycache__"}
@@ -90,13 +80,136 @@ def read_python_sources(library: Path | None = None) -> Found:
     return Found(files, [f"left out {other} files that are not UTF-8"] if other else [])
 
 
-def _below(directory: Path) -> Iterator[Path]:
-    for parent, directories, names in os.walk(directory):
-        directories[:] = _visible(directories)
-        for name in _visible(names):
-            path = Path(parent, name)
-            if path.is_file():
-                yield path
+class _Search:
+    """Gathers files, and what it leaves out."""
+
+    def __init__(self) -> None:
+        self.files: list[TextFile] = []
+        self._left_out: dict[tuple[str, str], list[Path]] = {}
+        self._seen: set[tuple[int, int]] = set()
+
+    def add(self, given: Path) -> None:
+        """Reads a file, or all below a directory."""
+        status = _status(given)
+        if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
+            raise TextError(
+                f"{given} is {_kind(status.st_mode)}, which can be read only once; --resume and `deeprnn evaluate` "
+                f"read the text again.\n  Write it to a file first, and give that."
+            )
+        top = given.resolve()
+        if not top.exists():  # a here-document, a file deleted while it is open
+            raise TextError(f"{given} is a file that no longer has a name.\n  Write it to a file first, and give that.")
+        if stat.S_ISREG(status.st_mode):
+            self._read(top, top, named=True)
+            return
+        if _holds_saved(top):
+            raise TextError(f"{given} holds a run or a network saved by deeprnn, no text; give the text's own path.")
+        for path in sorted(self._below(top)):
+            self._read(path, top, named=False)
+
+    def notices(self) -> list[str]:
+        """What was left out, a line for each reason."""
+        return [
+            f"left out {len(paths)} {one if len(paths) == 1 else several}, such as {paths[0]}"
+            for (one, several), paths in self._left_out.items()
+        ]
+
+    def _below(self, top: Path) -> Iterator[Path]:
+        """The regular files below a directory."""
+        for parent, directories, names in os.walk(top, onerror=_refuse):
+            kept: list[str] = []
+            for name in _visible(directories):
+                path = Path(parent, name)
+                if path.is_symlink():
+                    self._leave_out(path, ("link to a directory", "links to directories"))
+                elif _holds_saved(path):
+                    self._leave_out(path, ("run or saved network", "runs or saved networks"))
+                else:
+                    kept.append(name)
+            directories[:] = kept
+            for name in _visible(names):
+                path = Path(parent, name)
+                if path.is_file():
+                    yield path
+                elif path.is_symlink() and not path.exists():
+                    self._leave_out(path, ("link that leads nowhere", "links that lead nowhere"))
+                else:
+                    self._leave_out(path, ("pipe, socket or device", "pipes, sockets or devices"))
+
+    def _read(self, path: Path, top: Path, *, named: bool) -> None:
+        try:
+            with _opened(path) as file:
+                status = os.fstat(file.fileno())
+                if not stat.S_ISREG(status.st_mode):  # another thing by now than when it was found
+                    raise TextError(f"{path} has become {_kind(status.st_mode)} while the texts were read; try again.")
+                if (status.st_dev, status.st_ino) in self._seen:
+                    return
+                self._seen.add((status.st_dev, status.st_ino))
+                if not named and b"\0" in file.read(_BEGINNING):
+                    self._leave_out(path, ("binary file", "binary files"))
+                    return
+                file.seek(0)
+                content = file.read()
+        except FileNotFoundError:
+            if named:
+                raise TextError(f"{path} has been deleted while the texts were read.") from None
+            self._leave_out(path, ("file deleted while the texts were read", "files deleted while the texts were read"))
+            return
+        except OSError as error:
+            raise _unreadable(path, error) from error
+        self.files.append(TextFile(path.relative_to(top.parent).as_posix(), path, content))
+
+    def _leave_out(self, path: Path, reason: tuple[str, str]) -> None:
+        self._left_out.setdefault(reason, []).append(path)
+
+
+_BEGINNING = 8192
+"""The bytes that tell a binary file."""
+_MARKED = ("training.json", "config.json", "vocabulary.json")
+"""Files by which a run or a saved network is known, since they carry"""
+_MARK = re.compile(rb'"format"\s*:\s*"deeprnn ')
+"""the mark of a format of this project."""
+
+
+def _holds_saved(directory: Path) -> bool:
+    """Whether deeprnn has saved a run or a network in a directory; such files are the product of texts, not texts."""
+    for name in _MARKED:
+        try:
+            with _opened(directory / name) as file:
+                if _MARK.search(file.read(_BEGINNING)):
+                    return True
+        except OSError:
+            continue
+    return False
+
+
+def _status(path: Path) -> os.stat_result:
+    try:
+        return path.stat()
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # the last: a zero byte, which no path holds
+        raise TextError(f"{path} does not exist; give a text file, or a directory of them.") from None
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def _refuse(error: OSError) -> None:
+    raise _unreadable(error.filename, error) from error
+
+
+def _unreadable(path: str | Path, error: OSError) -> TextError:
+    return TextError(
+        f"{path} can't be read: {error.strerror or error}.\n  Allow reading it, or leave it out of the texts."
+    )
+
+
+def _kind(mode: int) -> str:
+    kinds = ((stat.S_ISFIFO, "a pipe"), (stat.S_ISSOCK, "a socket"), (stat.S_ISDIR, "a directory"))
+    return next((kind for is_kind, kind in kinds if is_kind(mode)), "a device")
+
+
+def _opened(path: Path) -> BinaryIO:
+    """A file opened to be read, without waiting for the other end where it is a pipe."""
+    return os.fdopen(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)), "rb")
 
 
 def _visible(names: Iterable[str]) -> list[str]:

@@ -1,6 +1,7 @@
 """Documents laid out as contiguous streams, cut into windows for truncated backpropagation."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -36,7 +37,7 @@ class Streams:
     state all the same, so its first step is a reset.
 
     Args:
-        documents: their symbols, without boundaries.
+        documents: their symbols, without boundaries, all of one type.
         batch: B; where the text is too short for as many streams, fewer are made.
         window: T.
         seed: decides the orders. Windows depend on nothing but the arguments and the step.
@@ -45,12 +46,15 @@ class Streams:
         TextError: all documents together are shorter than one window.
     """
 
-    def __init__(self, documents: Sequence[Symbols], *, batch: int, window: int, seed: int) -> None:
-        self._documents = [np.concatenate([np.array([BOUNDARY], dtype=np.int32), d]) for d in documents if len(d)]
-        self.symbols = sum(map(len, self._documents))
+    def __init__(self, documents: Iterable[Symbols], *, batch: int, window: int, seed: int) -> None:
+        filled = [document for document in documents if len(document)]
+        # One array without a copy where there is one document: it may take a good part of the memory.
+        self._text = filled[0] if len(filled) == 1 else np.concatenate([np.empty(0, np.uint8), *filled])
+        self._sizes = np.array([len(document) for document in filled], dtype=np.int64)
+        self.symbols = len(self._text) + len(filled)
         if self.symbols <= window:
             raise TextError(
-                f"the training text holds {max(self.symbols - len(self._documents), 0)} characters, "
+                f"the training text holds {len(self._text)} characters, "
                 f"less than one window of {window}.\n  Give more text, or shorter windows: --window "
                 f"{max(self.symbols // 2, 1)}"
             )
@@ -59,28 +63,50 @@ class Streams:
         self.steps_per_pass = self.symbols // self.batch // window
         self.characters = self.batch * window
         self._seed = seed
-        self._ring: tuple[int, NDArray[np.int32], int] | None = None
+        self._ring: tuple[int, _Ring] | None = None
 
     def __getitem__(self, step: int) -> Window:
         """The window of a step, 0 and up; steps may be asked for in any order, but going up is quick."""
         passes, place = divmod(step, self.steps_per_pass)
-        ring, offset = self._ring_of(passes)
-        starts = offset + np.arange(self.batch) * (self.symbols // self.batch) + place * self.window
-        symbols = ring[(starts + np.arange(self.window + 1)[:, None]) % self.symbols]
+        ring = self._ring_of(passes)
+        starts = ring.first + np.arange(self.batch) * (self.symbols // self.batch) + place * self.window
+        symbols = self._read(ring, (starts + np.arange(self.window + 1)[:, None]) % self.symbols)
         inputs = symbols[:-1]
         resets = inputs == BOUNDARY
         if place == 0:
             resets[0] = True
         return Window(
-            torch.from_numpy(inputs.astype(np.int64)),
-            torch.from_numpy(symbols[1:].astype(np.int64)),
+            torch.from_numpy(inputs),
+            torch.from_numpy(symbols[1:]),
             torch.from_numpy(resets) if resets.any() else None,
         )
 
-    def _ring_of(self, passes: int) -> tuple[NDArray[np.int32], int]:
+    def _read(self, ring: "_Ring", places: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The symbols at places of a ring."""
+        index = np.searchsorted(ring.starts, places, side="right") - 1
+        within = places - ring.starts[index]  # 0 is the boundary
+        symbols = self._text[ring.texts[index] + np.maximum(within - 1, 0)].astype(np.int64)
+        return np.where(within == 0, BOUNDARY, symbols)
+
+    def _ring_of(self, passes: int) -> "_Ring":
         if self._ring is None or self._ring[0] != passes:
             random = np.random.Generator(np.random.PCG64([self._seed, passes]))
-            order = random.permutation(len(self._documents))
-            ring = np.concatenate([self._documents[index] for index in order])
-            self._ring = (passes, ring, int(random.integers(self.symbols)))
-        return self._ring[1], self._ring[2]
+            order = random.permutation(len(self._sizes))
+            sizes, texts = self._sizes[order] + 1, (np.cumsum(self._sizes) - self._sizes)[order]
+            self._ring = (passes, _Ring(np.cumsum(sizes) - sizes, texts, int(random.integers(self.symbols))))
+        return self._ring[1]
+
+
+@dataclass(frozen=True)
+class _Ring:
+    """The order of the documents in one pass; the text itself stays where it is.
+
+    Attributes:
+        starts: the place of each document's boundary on the ring, ascending.
+        texts: where in the text each of them begins.
+        first: the place at which the first stream starts.
+    """
+
+    starts: NDArray[np.int64]
+    texts: NDArray[np.int64]
+    first: int

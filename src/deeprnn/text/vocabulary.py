@@ -2,10 +2,9 @@
 
 import json
 from abc import ABC, abstractmethod
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +13,8 @@ from deeprnn import atomic
 from deeprnn.text.corpus import Document
 from deeprnn.text.files import TextError
 
-Symbols = NDArray[np.int32]
-"""Symbols as numbers below `len(vocabulary)`."""
+Symbols: TypeAlias = NDArray[np.unsignedinteger[Any]]
+"""Symbols as numbers below `len(vocabulary)`, in the smallest unsigned type that holds these: text is large."""
 
 BOUNDARY = 0
 """The symbol that stands before each document's first character: what a network reads first, and, in training, what
@@ -87,17 +86,17 @@ class Characters(Vocabulary):
         codes = _codes(self.characters)
         if len(set(self.characters)) != len(codes):
             raise ValueError("a vocabulary names each character once.")
-        self._symbols = np.full(0x110000, 1, dtype=np.int32)
-        self._symbols[codes] = np.arange(2, 2 + len(codes), dtype=np.int32)
+        self._symbols = np.full(_CODES, 1, dtype=np.min_scalar_type(1 + len(codes)))
+        self._symbols[codes] = np.arange(2, 2 + len(codes))
 
     @classmethod
     def of(cls, documents: Iterable[Document]) -> "Characters":
         """The characters of the documents, without those rarer than one in a million."""
-        counts: Counter[str] = Counter()
-        for document in documents:
-            counts.update(_text(document))
-        least = counts.total() / RARE
-        return cls(sorted(character for character, count in counts.items() if count >= least))
+        counts = np.zeros(_CODES, dtype=np.int64)
+        for codes in (codes for document in documents for codes in _pieces(document)):
+            found = np.bincount(codes)
+            counts[: len(found)] += found
+        return cls(map(chr, np.flatnonzero((counts > 0) & (counts >= counts.sum() / RARE))))
 
     def __len__(self) -> int:
         return 2 + len(self.characters)
@@ -110,7 +109,7 @@ class Characters(Vocabulary):
         return self._symbols[_codes(text)]
 
     def read(self, document: Document) -> Symbols:
-        return self.encode(_text(document))
+        return np.concatenate([self._symbols[:0], *(self._symbols[codes] for codes in _pieces(document))])
 
     def decode(self, symbols: Sequence[int] | Symbols) -> str:
         return "".join(self.characters[int(s) - 2] if s >= 2 else "\N{REPLACEMENT CHARACTER}" for s in symbols)
@@ -153,7 +152,8 @@ class Bytes(Vocabulary):
         return bytes(int(s) - 1 for s in symbols if s > 0).decode(errors="replace")
 
     def count_characters(self, symbols: Symbols) -> int:
-        return int(np.count_nonzero(((symbols - 1) & 0xC0) != 0x80))
+        continues = (symbols > 0x80) & (symbols <= 0xC0)  # one more than the bytes 0x80 to 0xbf
+        return len(symbols) - int(np.count_nonzero(continues))
 
     def to_json(self) -> dict[str, Any]:
         return {}
@@ -185,15 +185,51 @@ def load_vocabulary(path: Path) -> Vocabulary:
     return Characters(characters)
 
 
-def _text(document: Document) -> str:
-    try:
-        return document.content.decode()
-    except UnicodeDecodeError as error:
-        name, byte = document.origin or document.name, error.object[error.start]
-        raise TextError(
-            f"{name} is not UTF-8 text: byte {error.start} is {byte:#04x}.\n"
-            f"  Convert it (iconv -f latin1 -t utf-8), leave it out, or model bytes: --vocabulary bytes"
-        ) from None
+_CODES = 0x110000
+"""Unicode's code points."""
+_PIECE = 1 << 18
+"""Bytes that are decoded at once: text is large, and its code points are four times as large."""
+
+
+def _pieces(document: Document) -> Iterator[NDArray[np.uint32] | NDArray[np.uint8]]:
+    """A document's code points, piece by piece.
+
+    Raises:
+        TextError: it is not UTF-8.
+    """
+    content = memoryview(document.content)
+    if document.content.isascii():
+        for start in range(0, len(content), _PIECE):
+            yield np.frombuffer(content[start : start + _PIECE], dtype=np.uint8)
+        return
+    start = 0
+    while start < len(content):
+        end = _character_end(content, start + _PIECE)
+        try:
+            text = str(content[start:end], "utf-8")
+        except UnicodeDecodeError as error:
+            raise _not_utf8(document, start + error.start) from None
+        yield _codes(text)
+        start = end
+
+
+def _character_end(content: memoryview, end: int) -> int:
+    """`end`, or up to three bytes less, so that no UTF-8 character is cut in two."""
+    if end >= len(content):
+        return len(content)
+    return next((place for place in range(end, end - 4, -1) if content[place] & 0xC0 != 0x80), end)
+
+
+_MARKS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+"""How a text in another encoding begins."""
+
+
+def _not_utf8(document: Document, place: int) -> TextError:
+    name, encoding = document.origin or document.name, _MARKS.get(document.content[:2], "latin1")
+    return TextError(
+        f"{name} is not UTF-8 text: byte {place} is {document.content[place]:#04x}.\n"
+        f"  Convert it (iconv -f {encoding} -t utf-8), leave it out, or model bytes: --vocabulary bytes"
+    )
 
 
 def _codes(text: str) -> NDArray[np.uint32]:
@@ -201,4 +237,6 @@ def _codes(text: str) -> NDArray[np.uint32]:
 
 
 def _bytes(content: bytes) -> Symbols:
-    return np.frombuffer(content, dtype=np.uint8).astype(np.int32) + 1
+    symbols = np.frombuffer(content, dtype=np.uint8).astype(np.uint16)
+    symbols += 1
+    return symbols

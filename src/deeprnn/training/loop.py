@@ -261,7 +261,7 @@ def _diverged(run: Run, step: int, loss: float, settings: Settings) -> Diverged:
 
 
 def _streams(corpus: Corpus, vocabulary: Vocabulary, settings: Settings) -> Streams:
-    symbols = [vocabulary.read(document) for document in corpus.training]
+    symbols = (vocabulary.read(document) for document in corpus.training)
     return Streams(symbols, batch=settings.batch, window=settings.window, seed=settings.seed)
 
 
