@@ -1,6 +1,7 @@
 """What `import deeprnn` gives, and what it leaves alone."""
 
 import importlib
+import importlib.metadata
 import pkgutil
 import subprocess
 import sys
@@ -18,6 +19,10 @@ def test_every_public_name_is_there() -> None:
     namespace: dict[str, object] = {}
     exec("from deeprnn import *", namespace)
     assert set(deeprnn.__all__) <= namespace.keys()
+
+
+def test_the_version_is_the_installed_one() -> None:
+    assert deeprnn.__version__ == importlib.metadata.version("deeprnn")
 
 
 def test_the_library_needs_no_training_or_plotting_library() -> None:

@@ -77,7 +77,10 @@ def test_a_run_is_analyzed_and_the_results_lie_in_it(corpus: Corpus, run: Path) 
     told: list[tuple[str, int, int]] = []
     results = analyze(run, TINY, against=other, progress=lambda *said: told.append(said))
     summary = json.loads((run / "analysis.json").read_text())
-    assert summary["verdict"] in ("supported", "not supported", "contradicted")
+    assert (summary["verdict"] == "contradicted") == (summary["high"] < 0)
+    assert (summary["verdict"] == "supported") <= (summary["low"] > 0)
+    assert summary["paragraph"].lower().startswith(summary["verdict"])
+    assert f"rank correlation of {summary['rho']:+.2f}" in summary["paragraph"]
     assert (summary["n"], summary["seeds"]) == (len(summary["probes"]), 2)
     assert summary["against"]["bits_per_character"]["value"] > 0
     over, own = summary["against"]["bits_over_run"], summary["ablation"]["bits"]["value"]
