@@ -22,8 +22,9 @@ from pathlib import Path
 import torch
 
 from deeprnn import DeepRNN, atomic
-from deeprnn.cli.figures import evaluate_shown, stderr
+from deeprnn.cli.figures import evaluate_shown
 from deeprnn.cli.progress import TrainingDisplay
+from deeprnn.cli.terminal import stderr
 from deeprnn.kernels import keep_memory
 from deeprnn.notation import parse_layers
 from deeprnn.text import Characters, Corpus

@@ -76,7 +76,7 @@ def test_interrupted_it_saves_and_says_how_to_go_on(book: Path, tmp_path: Path) 
     assert stopped is not None, errors
     step = int(stopped[1].replace(",", ""))
     assert (run / "checkpoints" / f"step-{step:09d}.safetensors").exists()
-    line = errors.splitlines()[-1].removeprefix("Go on with:").strip()
+    line = errors.splitlines()[-1].removeprefix("Resume with:").strip()
     assert shlex.split(line) == ["deeprnn", "train", "--out", str(run), "--resume"]
 
 

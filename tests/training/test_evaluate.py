@@ -1,5 +1,6 @@
 """Evaluation against the plainest computation of the same: one document at a time, in one pass."""
 
+import itertools
 import math
 import sys
 
@@ -38,6 +39,54 @@ def test_equals_one_pass_over_each_document(chunk: int, rows: int, monkeypatch: 
     assert evaluation.documents == 4
 
 
+@pytest.mark.parametrize("chunk", [1, 5, 32_768])
+@pytest.mark.parametrize("piece", [1, 4, 7, 39, 40])
+@pytest.mark.parametrize("context", [0, 1, 3, 8, 100])
+def test_a_long_document_is_read_in_pieces_each_with_its_context(
+    piece: int, context: int, chunk: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = sys.modules["deeprnn.training.evaluate"]
+    for name, value in (("PIECE", piece), ("CONTEXT", context), ("_CHUNK", chunk), ("_ROWS", 3)):
+        monkeypatch.setattr(module, name, value)
+    network, symbols, documents = net().double().eval(), vocabulary(), corpus().held_out
+    nats = 0.0
+    for document in documents:
+        read = symbols.read(document).tolist()
+        for place, symbol in enumerate(read):
+            start = max(place // piece * piece - context, 0)  # where the piece's reading begins
+            inputs = [read[start - 1] if start else BOUNDARY, *read[start:place]]
+            with torch.no_grad():
+                nats -= float(torch.log_softmax(network(torch.tensor(inputs)).output[-1], dim=-1)[symbol])
+    evaluation = evaluate(network, documents, symbols)
+    assert evaluation.characters == 66
+    assert evaluation.nats_per_character * 66 == pytest.approx(nats, rel=1e-6)
+    assert (evaluation.documents, evaluation.not_read, evaluation.unknown_share) == (4, 0, 42 / 66)
+
+
+@pytest.mark.parametrize("at_most", [1, 100, 999, 1000, 5000])
+def test_at_most_so_many_characters_are_read_from_all_over_the_text(
+    at_most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = sys.modules["deeprnn.training.evaluate"]
+    monkeypatch.setattr(module, "PIECE", 10)
+    monkeypatch.setattr(module, "CONTEXT", 4)
+    asked: list[int] = []
+    monkeypatch.setattr(
+        module,
+        "_read_side_by_side",
+        lambda _, __, pieces: [(1.0, asked.append(p.counted) or p.end - p.counted) for p in pieces],
+    )
+    evaluation = evaluate(net(), [Document("d", b"x" * 1000)], vocabulary(), at_most=at_most)
+    assert evaluation.characters == min(max(at_most // 10 * 10, 10), 1000)
+    assert evaluation.characters + evaluation.not_read == 1000
+    assert evaluation.unknown_share == 1
+    places = sorted(asked)
+    assert len(set(places)) == len(places)
+    gaps = [after - before for before, after in itertools.pairwise(places)]
+    assert not gaps or max(gaps) - min(gaps) <= 10
+    assert abs(sum(places) / len(places) - 495) <= 10
+
+
 def test_the_network_is_read_without_noise_and_left_in_its_mode() -> None:
     network = net().train()
     first, second = (evaluate(network, corpus().held_out, vocabulary()).nats_per_character for _ in range(2))
@@ -74,4 +123,6 @@ def test_a_longer_text_is_estimated_to_take_longer() -> None:
     assert evaluation_seconds(network, [], symbols) == 0
     short = evaluation_seconds(network, [Document("a", b"to be" * 10)], symbols)
     long = evaluation_seconds(network, [Document("a", b"to be" * 10_000)], symbols)
-    assert 0 < short < long / 50
+    assert 0 < short < long / 2  # a long one is read in pieces, side by side
+    few = evaluation_seconds(network, [Document("a", b"to be" * 10_000)], symbols, at_most=100)
+    assert 0 < few < long

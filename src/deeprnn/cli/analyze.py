@@ -19,13 +19,14 @@ if TYPE_CHECKING:
     from deeprnn.analysis.results import ProbeRow, Results
 
 Quick: TypeAlias = Annotated[
-    bool, typer.Option("--quick", help="Less text and fewer seeds: at most two minutes on two cores.")
+    bool, typer.Option("--quick", help="Use less text and fewer seeds: at most two minutes on two cores.")
 ]
 Against: TypeAlias = Annotated[
     Path | None,
     typer.Option(
         metavar="RUN",
-        help="Another run on the same text to set beside it, such as a one-layer net of as many parameters.",
+        help="Another run on the same text to compare with, such as a one-layer network with as many parameters.",
+        parser=options.path,
     ),
 ]
 
@@ -44,7 +45,7 @@ def analyze(
             raise typer.Exit(1)
         from deeprnn.analysis.study import FULL, QUICK
         from deeprnn.analysis.study import analyze as measure
-        from deeprnn.cli.figures import stderr, stdout
+        from deeprnn.cli.terminal import stderr, stdout
         from deeprnn.training.device import set_threads
 
         for given in (run,) if against is None else (run, against):
@@ -52,7 +53,9 @@ def analyze(
         set_threads(threads)
         with AnalysisDisplay(stderr()) as display:
             results = measure(run, QUICK if quick else FULL, against=against, progress=display)
-        _print(stdout(), results, run)
+        console = stdout()
+        _print(console, results, run)
+        console.check()
 
 
 class AnalysisDisplay:
@@ -60,7 +63,12 @@ class AnalysisDisplay:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        columns = (TextColumn("{task.description:16}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        columns = (
+            TextColumn("{task.description:16}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+        )
         self._bars = Progress(*columns, console=console)
         self._tasks = dict[str, int]()
 
@@ -89,12 +97,12 @@ def _check(path: Path) -> None:
 
     if Run(path).exists:
         return
-    what = "holds no run" if path.is_dir() else "is no directory, so it holds no run"
+    what = "holds no run" if path.is_dir() else "is not a directory, so it holds no run"
     beside = sorted(str(plan.parent) for plan in path.parent.glob("*/training.json"))
     remedy = (
         f"Runs beside it: {', '.join(beside)}" if beside else "Train one first: deeprnn train --minutes 3 --out RUN"
     )
-    raise RunError(f"deeprnn analyze {path}: {path} {what}.\n  {remedy}")
+    raise RunError(f"{path} {what}.\n  {remedy}")
 
 
 def knowledge_table(results: "Results") -> Table:
@@ -153,6 +161,7 @@ def _share(value: float) -> str:
 
 def _print(console: Console, results: "Results", run: Path) -> None:
     from deeprnn.analysis.results import SUMMARY, TABLE
+    from deeprnn.cli.terminal import visible
 
     facts = results.facts
     assert results.verdict is not None
@@ -172,11 +181,12 @@ def _print(console: Console, results: "Results", run: Path) -> None:
             )
         )
     for notice in facts["notices"]:
-        console.print(Text(f"note: {notice}", style="dim"), soft_wrap=True)
+        console.print(Text(f"note: {visible(notice)}", style="dim"), soft_wrap=True)
     console.print(
         Text(
             f"{facts['characters']:,} characters of {facts['files']} held-out files, {facts['seeds']} seeds, "
-            f"{facts['seconds']:.0f} s\nall figures: {run / TABLE}\n             {run / SUMMARY}",
+            f"{facts['seconds']:.0f} s\n"
+            f"all figures: {visible(str(run / TABLE))}\n             {visible(str(run / SUMMARY))}",
             style="dim",
         ),
         soft_wrap=True,

@@ -1,5 +1,6 @@
 """The commands joined to one program."""
 
+import sys
 from typing import Annotated
 
 import typer
@@ -9,12 +10,13 @@ from deeprnn.cli.analyze import analyze
 from deeprnn.cli.draw import draw
 from deeprnn.cli.evaluate import evaluate
 from deeprnn.cli.explore import explore
+from deeprnn.cli.failures import told_plainly
 from deeprnn.cli.sample import sample
 from deeprnn.cli.train import train
 
 app = typer.Typer(
     name="deeprnn",
-    help="Deep recurrent neural networks on text: train one, measure it, let it write, draw it, see what it knows.",
+    help="Deep recurrent neural networks on text: train, evaluate, sample, draw, and analyze what each layer learned.",
     epilog="A first run: deeprnn train --corpus python --minutes 3 --out runs/first",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -34,12 +36,22 @@ def _print_version(wanted: bool) -> None:
 @app.callback()
 def options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="The version.")
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Deep recurrent neural networks on text: train one, measure it, let it write, draw it, see what it knows."""
+    """Deep recurrent neural networks on text: train, evaluate, sample, draw, and analyze what each layer learned."""
 
 
 def main() -> None:
     """The program `deeprnn`."""
-    app()
+
+    from deeprnn.cli.terminal import lenient, open_missing_streams
+
+    open_missing_streams()
+    for stream in (sys.stdout, sys.stderr):
+        lenient(stream)
+    try:
+        with told_plainly():
+            app()
+    except typer.Exit as end:
+        raise SystemExit(end.exit_code) from None

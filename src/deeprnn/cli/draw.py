@@ -12,7 +12,12 @@ from deeprnn.cli.failures import told_plainly
 def draw(
     run: Annotated[
         Path | None,
-        typer.Argument(metavar="RUN", help="A run's directory, or any that DeepRNN.save wrote.", show_default=False),
+        typer.Argument(
+            metavar="RUN",
+            help="A run's directory, or one written by DeepRNN.save.",
+            show_default=False,
+            parser=options.path,
+        ),
     ] = None,
     layers: Annotated[
         str | None,
@@ -28,11 +33,15 @@ def draw(
             metavar="FILE.svg",
             help=r"The file to write. [dim]\[default: net.svg, in RUN if there is one][/dim]",
             show_default=False,
+            parser=options.path,
         ),
     ] = None,
-    input_size: Annotated[int, typer.Option(help="With --layers: features of the input.", min=1)] = 100,
+    input_size: Annotated[
+        int, typer.Option(help="With --layers: number of input features.", min=1, metavar="NUMBER")
+    ] = 100,
     output_size: Annotated[
-        int, typer.Option(help="With --layers: features of the output; 0 for no output layer.", min=0)
+        int,
+        typer.Option(help="With --layers: number of output features; 0 for no output layer.", min=0, metavar="NUMBER"),
     ] = 100,
     dropout: options.Dropout = 0.0,
     variational: options.Variational = False,
@@ -51,6 +60,7 @@ def draw(
         raise typer.BadParameter("a run has its own network; --dropout, --residual and such go with --layers.")
     with told_plainly():
         from deeprnn import DeepRNN
+        from deeprnn.cli.terminal import write
         from deeprnn.diagram import draw as draw_net
         from deeprnn.notation import parse_layers
 
@@ -71,4 +81,4 @@ def draw(
             )
             out = out or Path("net.svg")
         draw_net(net, out)
-        typer.echo(out)
+        write(f"{out}\n")

@@ -2,8 +2,6 @@
 
 import json
 
-import typer
-
 from deeprnn.cli import options
 from deeprnn.cli.failures import told_plainly
 
@@ -20,7 +18,8 @@ def evaluate(
     Each file is read from the network's initial state to its end, and every character counts, the first one too.
     """
     with told_plainly():
-        from deeprnn.cli.figures import evaluate_shown, evaluation_table, stderr, stdout
+        from deeprnn.cli.figures import evaluate_shown, evaluation_rows
+        from deeprnn.cli.terminal import print_rows, stderr, stdout, write
         from deeprnn.text import read_documents
         from deeprnn.training.device import choose_device, set_threads
         from deeprnn.training.run import Run
@@ -33,6 +32,8 @@ def evaluate(
         documents = read_documents(text)[0] if text else opened.read_corpus().held_out
         evaluation = evaluate_shown(net, documents, vocabulary, stderr())
         if as_json:
-            typer.echo(json.dumps(evaluation.to_json()))
+            write(json.dumps(evaluation.to_json()) + "\n")
         else:
-            stdout().print(evaluation_table(evaluation))
+            console = stdout()
+            print_rows(console, "held-out text" if text is None else "", evaluation_rows(evaluation))
+            console.check()

@@ -16,9 +16,10 @@ Out: TypeAlias = Annotated[
         metavar="FILE.html",
         help=r"The file to write. [dim]\[default: explorer.html in RUN][/dim]",
         show_default=False,
+        parser=options.path,
     ),
 ]
-Open: TypeAlias = Annotated[bool, typer.Option("--open", help="Show it in the browser.")]
+Open: TypeAlias = Annotated[bool, typer.Option("--open", help="Open the page in the browser.")]
 
 
 def explore(run: options.RunArgument, out: Out = None, show: Open = False, threads: options.Threads = None) -> None:
@@ -33,13 +34,13 @@ def explore(run: options.RunArgument, out: Out = None, show: Open = False, threa
             complain(f"deeprnn explore needs {' and '.join(missing)}:  pip install 'deeprnn[analysis]'")
             raise typer.Exit(1)
         from deeprnn.cli.analyze import AnalysisDisplay
-        from deeprnn.cli.figures import stderr
+        from deeprnn.cli.terminal import stderr, write
         from deeprnn.explorer import explore as write_page
         from deeprnn.training.device import set_threads
 
         set_threads(threads)
         with AnalysisDisplay(stderr()) as display:
             page = write_page(run, out, progress=display)
-        typer.echo(page)
+        write(f"{page}\n")
         if show:
             webbrowser.open(page.resolve().as_uri())

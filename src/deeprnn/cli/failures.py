@@ -1,60 +1,78 @@
 """What goes wrong in a command, told in a paragraph instead of a traceback."""
 
 import os
-import sys
-from collections.abc import Generator
+import traceback
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 import typer
+from typer.exceptions import TyperException
+
+DEBUG = "DEEPRNN_DEBUG"
+"""The environment variable that, set to 1, shows the traceback of an error too."""
 
 
 def complain(message: str) -> None:
     """Writes `error: message` to standard error."""
-    from rich.console import Console
     from rich.text import Text
 
-    console = Console(stderr=True, soft_wrap=True, highlight=False)
-    console.print(Text.assemble(("error: ", "bold red"), message))
+    from deeprnn.cli.terminal import stderr, visible
+
+    stderr().print(Text.assemble(("error: ", "bold red"), visible(message)), soft_wrap=True)
+
+
+def note(message: str) -> None:
+    """Writes `note: message` to standard error: what a user should know, and nothing that went wrong."""
+    from deeprnn.cli.terminal import stderr, visible
+
+    stderr().print(f"note: {visible(message)}", soft_wrap=True)
 
 
 @contextmanager
-def told_plainly(resume: str | None = None) -> Generator[None]:
-    """Within the block, errors that a user can mend, and Ctrl-C, end the program with a message.
+def told_plainly(resume: Callable[[], str | None] | None = None) -> Generator[None]:
+    """Within the block, whatever goes wrong, and Ctrl-C, end the program with a message.
 
-    The exit status is 1 after an error and 130 after an interrupt, as shells have it.
+    The exit status is 1 after an error and 130 after an interrupt, as shells have it; 0 where the reader of standard
+    output went away, as `head` does.
 
     Args:
-        resume: the command that goes on after an interrupt.
+        resume: gives the command that continues after an interrupt; None where there is nothing to continue.
     """
     try:
         yield
-    except BrokenPipeError:  # the reader of a pipe went away, as `head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (typer.Exit, typer.Abort, TyperException):
+        raise
+    except BrokenPipeError:
         raise typer.Exit(0) from None
     except KeyboardInterrupt as interrupt:
-        message = str(interrupt) or "Interrupted."
-        typer.echo(f"\n{message}" + (f"\nGo on with:  {resume}" if resume else ""), err=True)
+        command = resume() if resume else None
+        _tell_interrupt(str(interrupt) or "Interrupted.", command)
         raise typer.Exit(130) from None
-    except MemoryError as error:
-        complain(f"out of memory ({error}); a smaller --batch or --window, or a smaller network, needs less.")
-        raise typer.Exit(1) from None
-    except (ValueError, OSError) as error:
-        complain(str(error))
-        raise typer.Exit(1) from None
-    except RuntimeError as error:
-        if not _is_told(error):
-            raise
-        complain(str(error))
+    except Exception as error:
+        if os.environ.get(DEBUG) == "1":
+            traceback.print_exc()
+        complain(describe(error))
         raise typer.Exit(1) from None
 
 
-def _is_told(error: RuntimeError) -> bool:
-    """Whether an error's message is meant for the user; others are defects, which a traceback helps to find."""
+def describe(error: Exception) -> str:
+    """An error in words for the person at the terminal."""
     from deeprnn.training.errors import RunError
 
-    if isinstance(error, RunError):
-        return True
-    if "can't allocate memory" in str(error) or "out of memory" in str(error):
-        error.args = ("out of memory; a smaller --batch or --window, or a smaller network, needs less.",)
-        return True
-    return False
+    message = str(error)
+    if isinstance(error, MemoryError) or "can't allocate memory" in message or "out of memory" in message.lower():
+        return "out of memory. A smaller --batch or --window, or a smaller network, needs less; so does a shorter text."
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    if isinstance(error, RunError | ValueError | OSError) and message:
+        return message
+    return (
+        f"{type(error).__name__}: {message}\n"
+        f"  This is a defect of deeprnn. {DEBUG}=1 before the command shows where; please report it with that."
+    )
+
+
+def _tell_interrupt(message: str, command: str | None) -> None:
+    from deeprnn.cli.terminal import stderr
+
+    stderr().print(f"\n{message}" + (f"\nResume with:  {command}" if command else ""), soft_wrap=True)

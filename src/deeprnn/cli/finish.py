@@ -1,54 +1,120 @@
 """What follows a training: its figures, a sample, and what to type next."""
 
 import shlex
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import typer
+
+from deeprnn.cli.failures import complain, describe
+
 if TYPE_CHECKING:
+    from deeprnn.cli.terminal import Terminal
     from deeprnn.training import Trained
 
 
+LEAST_EVALUATED = 100_000
+"""Held-out characters that are evaluated at the end, if there are so many;"""
+EVALUATED_PART = 4
+"""and more only up to this part of the characters trained on, so that it takes little of the time."""
+
+
 def finish(trained: "Trained") -> None:
-    """Evaluates, lets the network write, and says what to type next."""
-    import json
+    """Evaluates, lets the network write, and says what to type next.
 
-    from rich.panel import Panel
-    from rich.text import Text
+    The training is saved by then: whatever fails here is told, and the rest is done all the same.
 
-    from deeprnn import atomic, training
-    from deeprnn.cli.figures import evaluate_shown, evaluation_rows, stdout, table_of
+    Raises:
+        typer.Exit: something failed; the status is 1.
+    """
     from deeprnn.cli.progress import clock
+    from deeprnn.cli.terminal import print_rows, stdout
     from deeprnn.diagram import draw
     from deeprnn.training.errors import writing
 
     run, console = trained.run, stdout()
-    vocabulary = run.load_vocabulary()
-    held_out = trained.corpus.held_out  # not read again: the files may have changed, or grown by this very run
-    evaluation = evaluate_shown(trained.net, held_out, vocabulary, console)
-    with writing(run.drawing_file):
+    failed: list[str] = []
+    with _carrying_on("the drawing", failed), writing(run.drawing_file):
         draw(trained.net, run.drawing_file)
-    with writing(run.evaluation_file):
-        atomic.write_text(run.evaluation_file, json.dumps(evaluation.to_json(), indent=2) + "\n")
     rate = trained.characters / max(trained.seconds, 1e-9)
     rows = [
         ("trained", f"{trained.steps:,} steps of {trained.batch} streams, {trained.characters:,} characters"),
-        ("in", f"{clock(trained.seconds)} at {rate:,.0f} characters/s"),
-        ("drawn", str(run.drawing_file)),
+        ("time", f"{clock(trained.seconds)} at {rate:,.0f} characters/s"),
+        ("diagram", str(run.drawing_file)),
     ]
-    console.print(table_of(f"\n{run.path}", rows))
-    console.print(table_of("\non held-out text", evaluation_rows(evaluation)))
-    prompt = _prompt(vocabulary.decode(vocabulary.read(held_out[0])[:60]))
-    written = training.sample(trained.net, vocabulary, prompt, length=400, temperature=0.7, seed=0)
-    console.print(Panel(Text.assemble((prompt, "dim"), written), title="a sample", title_align="left"))
+    print_rows(console, f"\n{run.path}", rows[: None if run.drawing_file.exists() else -1])
+    with _carrying_on("the evaluation", failed):
+        _evaluate(trained, console)
+    prompt = ""
+    with _carrying_on("the sample", failed):
+        prompt = _sample(trained, console)
+    with _carrying_on("standard output", failed):
+        console.check()
+    if failed:
+        complain(
+            f"{run.path}: the training is finished and saved, but {' and '.join(failed)} failed (see above).\n"
+            f"  When the cause is removed, this does the rest:  {resume_command(run.path)}"
+        )
+        raise typer.Exit(1)
     name = shlex.quote(str(run.path))
     console.print(
         f"next:  deeprnn sample {name} --prompt {shlex.quote(prompt.strip() or 'The ')}\n"
         f"       deeprnn evaluate {name} --text FILE",
-        markup=False,
         soft_wrap=True,
     )
+
+
+def resume_command(path: Path) -> str:
+    """The command that continues the run in a directory."""
+    return f"deeprnn train --out {shlex.quote(str(path))} --resume"
+
+
+def _evaluate(trained: "Trained", console: "Terminal") -> None:
+    import json
+
+    from deeprnn import atomic
+    from deeprnn.cli.figures import evaluate_shown, evaluation_rows
+    from deeprnn.cli.terminal import print_rows
+    from deeprnn.training.errors import writing
+
+    # Not read again: the files may have changed, or grown by this very run.
+    at_most = max(LEAST_EVALUATED, trained.characters // EVALUATED_PART)
+    evaluation = evaluate_shown(trained.net, trained.corpus.held_out, trained.vocabulary, console, at_most=at_most)
+    print_rows(console, "\nheld-out text", evaluation_rows(evaluation))
+    file = trained.run.evaluation_file
+    with writing(file):
+        atomic.write_text(file, json.dumps(evaluation.to_json(), indent=2) + "\n")
+
+
+def _sample(trained: "Trained", console: "Terminal") -> str:
+    """Prints a sample; gives its prompt."""
+    from rich.panel import Panel
+    from rich.text import Text
+
+    from deeprnn import training
+    from deeprnn.cli.terminal import visible
+
+    vocabulary = trained.vocabulary
+    prompt = _prompt(vocabulary.decode(vocabulary.read(trained.corpus.held_out[0])[:60]))
+    written = training.sample(trained.net, vocabulary, prompt, length=400, temperature=0.7, seed=0)
+    text = Text.assemble((visible(prompt), "dim"), visible(written))
+    console.print(Panel(text, title="a sample", title_align="left"))
+    return visible(prompt)
 
 
 def _prompt(beginning: str) -> str:
     """The first words of a text, on one line."""
     line = next((line for line in beginning.splitlines() if line.strip()), "")
     return line if len(line) <= 30 else line[:30].rsplit(" ", 1)[0]
+
+
+@contextmanager
+def _carrying_on(what: str, failed: list[str]) -> Generator[None]:
+    """Tells an error within the block and notes what it concerned, instead of ending the command."""
+    try:
+        yield
+    except Exception as error:
+        complain(describe(error))
+        failed.append(what)

@@ -6,20 +6,37 @@ from typing import Annotated, Any, Literal, TypeAlias
 import typer
 
 MINUTES = 3.0
-"""How long a training takes, when nothing is said."""
+"""The default of --minutes."""
+MOST_MINUTES = 1_000_000
+"""Two years; more is a mistake."""
+_MOST_STEPS = 999_999_999
+"""What a checkpoint's name has digits for."""
+_MOST_THREADS = 1024
+_LAST_SEED = 2**63 - 1
 
 
 def _option(
     panel: str | None, help_text: str, name: str | None = None, default: str | None = None, **kwargs: Any
 ) -> Any:
+    if "min" in kwargs:
+        kwargs["metavar"] = "NUMBER"  # a range leaves no room for the help in 80 columns
     if default is not None:
         help_text += rf" [dim]\[default: {default}][/dim]"
     return typer.Option(*([name] if name else []), help=help_text, rich_help_panel=panel, **kwargs)
 
 
-_TEXT, _NETWORK, _LENGTH, _METHOD, _MACHINE = "Text", "Network", "How long, and where to", "Method", "Machine"
+def path(text: str) -> Path:
+    """A path as it is given; an empty one is a variable that was not set, not the current directory."""
+    if not text:
+        raise typer.BadParameter("the path is empty; for the current directory write a dot.")
+    if "\0" in text:
+        raise typer.BadParameter("a path can't contain a zero byte.")
+    return Path(text)
 
-MoreText: TypeAlias = Annotated[list[Path] | None, typer.Argument(metavar="[FILE_OR_DIR]...", hidden=True)]
+
+_TEXT, _NETWORK, _LENGTH, _METHOD, _MACHINE = "Text", "Network", "Duration and output", "Training", "Machine"
+
+MoreText: TypeAlias = Annotated[list[Path] | None, typer.Argument(metavar="[FILE_OR_DIR]...", hidden=True, parser=path)]
 Text: TypeAlias = Annotated[
     list[Path] | None,
     _option(
@@ -27,13 +44,15 @@ Text: TypeAlias = Annotated[
         "Text files, or directories of them, in UTF-8. Of several files one in ten is held out; of a single one its "
         "last tenth.",
         metavar="FILE_OR_DIR...",
+        parser=path,
     ),
 ]
 Corpus: TypeAlias = Annotated[
-    Literal["python"] | None, _option(_TEXT, "The source text of Python's own standard library; taken without --text.")
+    Literal["python"] | None,
+    _option(_TEXT, "The source text of Python's standard library; the default without --text."),
 ]
 VocabularyKind: TypeAlias = Annotated[
-    Literal["characters", "bytes"], _option(_TEXT, "What is read and predicted one at a time.")
+    Literal["characters", "bytes"], _option(_TEXT, "The symbols that are read and predicted.")
 ]
 
 Layers: TypeAlias = Annotated[
@@ -44,53 +63,66 @@ Layers: TypeAlias = Annotated[
         '"gru:256 elman:128:relu" or "3x lstm:512:zoneout=0.1".',
     ),
 ]
-Dropout: TypeAlias = Annotated[float, _option(_NETWORK, "Part of the units dropped between layers.", min=0, max=0.99)]
-Variational: TypeAlias = Annotated[bool, _option(_NETWORK, "Drop the same units at all steps.", "--variational")]
-Residual: TypeAlias = Annotated[bool, _option(_NETWORK, "Add to each layer's output what it read.", "--residual")]
-InputToAll: TypeAlias = Annotated[bool, _option(_NETWORK, "Every layer reads the characters too.", "--input-to-all")]
-OutputFromAll: TypeAlias = Annotated[bool, _option(_NETWORK, "The output reads all layers.", "--output-from-all")]
+Dropout: TypeAlias = Annotated[float, _option(_NETWORK, "Dropout probability between layers.", min=0, max=0.99)]
+Variational: TypeAlias = Annotated[bool, _option(_NETWORK, "Use one dropout mask for all steps.", "--variational")]
+Residual: TypeAlias = Annotated[bool, _option(_NETWORK, "Add each layer's input to its output.", "--residual")]
+InputToAll: TypeAlias = Annotated[bool, _option(_NETWORK, "Feed the characters to every layer.", "--input-to-all")]
+OutputFromAll: TypeAlias = Annotated[bool, _option(_NETWORK, "Connect every layer to the output.", "--output-from-all")]
 
 Minutes: TypeAlias = Annotated[
     float | None,
-    _option(_LENGTH, "How long the whole command may take, evaluation included.", default=f"{MINUTES:g}"),
+    _option(_LENGTH, "Duration of the whole command, evaluation included.", default=f"{MINUTES:g}"),
 ]
-Steps: TypeAlias = Annotated[int | None, _option(_LENGTH, "Instead of --minutes: how many windows.", min=1)]
+Steps: TypeAlias = Annotated[
+    int | None, _option(_LENGTH, "Number of training steps, instead of --minutes.", min=1, max=_MOST_STEPS)
+]
 Out: TypeAlias = Annotated[
     Path | None,
-    _option(_LENGTH, "The directory for all that comes out.", default="runs/ and the text's name", metavar="RUN"),
+    _option(_LENGTH, "The run's directory.", default="runs/ and the text's name", metavar="RUN", parser=path),
 ]
-Resume: TypeAlias = Annotated[bool, _option(_LENGTH, "Go on with the run in --out, where it stopped.", "--resume")]
+Resume: TypeAlias = Annotated[bool, _option(_LENGTH, "Continue the run in --out.", "--resume")]
 Overwrite: TypeAlias = Annotated[bool, _option(_LENGTH, "Replace the run in --out.", "--overwrite")]
 CheckpointSeconds: TypeAlias = Annotated[
-    float, _option(_LENGTH, "How often to save, so that --resume can go on.", min=0)
+    float, _option(_LENGTH, "Seconds between two checkpoints, from which --resume continues.", min=0)
 ]
 
-Batch: TypeAlias = Annotated[int, _option(_METHOD, "Places of the text that are read side by side.", min=1)]
-Window: TypeAlias = Annotated[int, _option(_METHOD, "Steps that a gradient goes back through time.", min=1)]
-LearningRate: TypeAlias = Annotated[float, _option(_METHOD, "AdamW's, at its highest.")]
-WeightDecay: TypeAlias = Annotated[float, _option(_METHOD, "AdamW's.", min=0)]
-WarmUp: TypeAlias = Annotated[int, _option(_METHOD, "Steps in which the learning rate rises.", min=0)]
-Clip: TypeAlias = Annotated[float, _option(_METHOD, "The longest gradient; a longer one is shortened to it.")]
-Seed: TypeAlias = Annotated[int, _option(_METHOD, "Decides first weights, order of texts, dropout.", min=0)]
+Batch: TypeAlias = Annotated[int, _option(_METHOD, "Sequences per batch.", min=1)]
+Window: TypeAlias = Annotated[int, _option(_METHOD, "Steps of backpropagation through time.", min=1)]
+LearningRate: TypeAlias = Annotated[float, _option(_METHOD, "Peak learning rate of AdamW.")]
+WeightDecay: TypeAlias = Annotated[float, _option(_METHOD, "Weight decay of AdamW.", min=0)]
+WarmUp: TypeAlias = Annotated[int, _option(_METHOD, "Steps over which the learning rate rises to its peak.", min=0)]
+Clip: TypeAlias = Annotated[float, _option(_METHOD, "Clip the gradient norm to this value.")]
+Seed: TypeAlias = Annotated[
+    int,
+    _option(_METHOD, "Seed of the initial weights, the order of texts, and dropout.", min=0, max=_LAST_SEED),
+]
 
-Threads: TypeAlias = Annotated[int | None, _option(_MACHINE, "Threads to use.", default="all cores", min=1)]
-Device: TypeAlias = Annotated[str, _option(_MACHINE, "cpu, cuda, cuda:1, mps, or auto: the fastest there is.")]
+Threads: TypeAlias = Annotated[
+    int | None, _option(_MACHINE, "Number of threads.", default="all cores", min=1, max=_MOST_THREADS)
+]
+Device: TypeAlias = Annotated[str, _option(_MACHINE, "cpu, cuda, cuda:1, mps, or auto: the fastest available.")]
 PrecisionName: TypeAlias = Annotated[
     Literal["32-true", "bf16-mixed", "bf16-true", "64-true"],
-    _option(_MACHINE, "Of the arithmetic, as Lightning names it."),
+    _option(_MACHINE, "Numeric precision, in Lightning's notation."),
 ]
 
-RunArgument: TypeAlias = Annotated[Path, typer.Argument(metavar="RUN", help="A run's directory, such as runs/book.")]
+RunArgument: TypeAlias = Annotated[
+    Path, typer.Argument(metavar="RUN", help="A run's directory, such as runs/book.", parser=path)
+]
 OtherText: TypeAlias = Annotated[
     list[Path] | None,
-    _option(None, "Read all of this text, instead of what the run held out.", metavar="FILE_OR_DIR..."),
+    _option(None, "Evaluate on this text instead of the run's held-out text.", metavar="FILE_OR_DIR...", parser=path),
 ]
-AsJson: TypeAlias = Annotated[bool, _option(None, "Write the figures as JSON, alone on standard output.", "--json")]
-Prompt: TypeAlias = Annotated[str, _option(None, "What the text begins with; the network goes on from it.")]
-SampleLength: TypeAlias = Annotated[int, _option(None, "Characters to write (bytes, if those are modelled).", min=0)]
+AsJson: TypeAlias = Annotated[bool, _option(None, "Print the figures as JSON, and nothing else.", "--json")]
+Prompt: TypeAlias = Annotated[str, _option(None, "The beginning of the text; the network continues it.")]
+SampleLength: TypeAlias = Annotated[
+    int, _option(None, "Number of characters to generate (bytes, with a vocabulary of bytes).", min=0)
+]
 Temperature: TypeAlias = Annotated[
-    float, _option(None, "Below 1: safer choices; above: wilder ones; 0: always the likeliest.", min=0)
+    float,
+    _option(None, "Divides the logits: below 1 for likelier text, 0 for the likeliest character each time.", min=0),
 ]
 SampleSeed: TypeAlias = Annotated[
-    int | None, _option(None, "A number, for the same text again.", default="another text each time", min=0)
+    int | None,
+    _option(None, "Seed of the random generator.", default="a new one each time", min=0, max=_LAST_SEED),
 ]

@@ -1,4 +1,4 @@
-"""A training shown while it goes on: a bar on a terminal, lines elsewhere."""
+"""A training shown while it runs: a bar on a terminal, lines elsewhere."""
 
 import time
 from types import TracebackType
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from deeprnn.training import Report
 
 _LINE_SECONDS = 15.0
-"""How often a line is written at most, when it is no terminal that is written to."""
+"""The least time between two lines where the output is not a terminal."""
 
 
 class TrainingDisplay:
@@ -20,9 +20,9 @@ class TrainingDisplay:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._bar = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=None),
-            TextColumn("{task.fields[figures]}"),
+            TextColumn("{task.fields[figures]}", markup=False),
             console=console,
             transient=False,
         )

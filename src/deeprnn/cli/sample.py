@@ -1,9 +1,7 @@
 """`deeprnn sample`: text that a run writes."""
 
-import typer
-
 from deeprnn.cli import options
-from deeprnn.cli.failures import told_plainly
+from deeprnn.cli.failures import note, told_plainly
 
 
 def sample(
@@ -17,7 +15,10 @@ def sample(
 ) -> None:
     """Let a trained network write, a character at a time."""
     with told_plainly():
+        import sys
+
         from deeprnn import training
+        from deeprnn.cli.terminal import visible, write
         from deeprnn.training.device import choose_device, set_threads
 
         opened = training.Run(run)
@@ -28,6 +29,13 @@ def sample(
         unknown = [] if vocabulary.unknown is None else list(vocabulary.encode(prompt) == vocabulary.unknown)
         if any(unknown):
             lacking = "".join(sorted({c for c, lacks in zip(prompt, unknown, strict=True) if lacks}))
-            typer.echo(f"note: the network has never seen {lacking!r}; it reads an unknown character there.", err=True)
-        written = training.sample(net, vocabulary, prompt, length=length, temperature=temperature, seed=seed)
-        typer.echo(prompt + written)
+            note(f"the network has never seen {lacking!r}; it reads an unknown character there.")
+        shown = visible if sys.stdout is not None and sys.stdout.isatty() else str
+        write(shown(prompt))
+        try:
+            for piece in training.sample_pieces(
+                net, vocabulary, prompt, length=length, temperature=temperature, seed=seed
+            ):
+                write(shown(piece))
+        finally:
+            write("\n")

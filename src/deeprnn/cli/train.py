@@ -1,6 +1,5 @@
 """`deeprnn train`: from text to a trained network in a run's directory."""
 
-import shlex
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,7 +10,7 @@ from typer._click.core import ParameterSource
 
 from deeprnn.cli import options
 from deeprnn.cli.failures import told_plainly
-from deeprnn.cli.finish import finish
+from deeprnn.cli.finish import LEAST_EVALUATED, finish, resume_command
 
 if TYPE_CHECKING:
     from deeprnn.text import Corpus, Vocabulary
@@ -21,6 +20,8 @@ _BEGAN = time.monotonic()
 """When the program began, or nearly: --minutes counts from here."""
 _AFTERWARDS = 3.0
 """Seconds kept for what follows the evaluation: a sample, a drawing."""
+_EVALUATION = 1 / 16
+"""About the part of the time that it takes to evaluate a quarter as many characters as were trained on."""
 
 
 def train(
@@ -52,28 +53,32 @@ def train(
     device: options.Device = "auto",
     precision: options.PrecisionName = "32-true",
 ) -> None:
-    """Train a deep RNN on text to predict each character from those before it; then measure it and let it write.
+    """Train a deep RNN to predict each character of a text from those before it, then evaluate and sample it.
 
-    With no options at all it trains on Python's own sources for three minutes.
+    Without options it trains on Python's own sources for three minutes.
     """
     asked: dict[str, Any] = {**context.params, "text": [*(text or []), *(more_text or [])]}
     given = [name for name in asked if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
     if resume and overwrite:
-        raise typer.BadParameter("--resume goes on with a run, --overwrite replaces it: give one of them.")
+        raise typer.BadParameter("--resume continues a run, --overwrite replaces it: give only one of them.")
     if steps is not None and minutes is not None:
-        raise typer.BadParameter("--steps and --minutes both say how long: give one of them.")
-    if minutes is not None and not 0 < minutes < float("inf"):
-        raise typer.BadParameter(f"--minutes {minutes:g}: more than 0.")
+        raise typer.BadParameter("--steps and --minutes both set the duration: give only one of them.")
+    if minutes is not None and not 0 < minutes <= options.MOST_MINUTES:
+        raise typer.BadParameter(
+            f"--minutes must be greater than 0 and at most {options.MOST_MINUTES:,}, got {minutes:g}."
+        )
     if asked["text"] and corpus is not None:
-        raise typer.BadParameter("--text and --corpus both name the text: give one of them.")
+        raise typer.BadParameter("--text and --corpus both name the text: give only one of them.")
     if resume and out is None:
-        raise typer.BadParameter("--resume needs --out RUN: which run shall go on?")
+        raise typer.BadParameter("--resume requires --out RUN.")
     directory = out or _free_directory(asked["text"])
-    with told_plainly(resume=f"deeprnn train --out {shlex.quote(str(directory))} --resume"):
+    begun = _Begun(directory)
+    with told_plainly(resume=begun.resume_command):
         from deeprnn.training.run import Run
 
         run = Run(directory)
         if resume and (run.exists or not {"text", "more_text", "corpus"} & set(given)):
+            begun.confirm()
             trained = _resume(run, asked, given)
         else:
             trained = _begin(run, asked, overwrite=overwrite)
@@ -82,8 +87,8 @@ def train(
 
 def _begin(run: "Run", asked: Mapping[str, Any], *, overwrite: bool) -> "Trained":
     from deeprnn import training
-    from deeprnn.cli.figures import stdout
     from deeprnn.cli.progress import TrainingDisplay
+    from deeprnn.cli.terminal import stdout
     from deeprnn.kernels import keep_memory
     from deeprnn.notation import parse_layers
     from deeprnn.text import VOCABULARIES, Corpus
@@ -104,8 +109,12 @@ def _begin(run: "Run", asked: Mapping[str, Any], *, overwrite: bool) -> "Trained
     seconds = None
     if asked["steps"] is None:
         total = 60 * (asked["minutes"] or options.MINUTES)
-        afterwards = training.evaluation_seconds(net, corpus.held_out, vocabulary) + _AFTERWARDS
-        seconds = max(total - (time.monotonic() - _BEGAN) - afterwards, total / 3)
+        left = total - (time.monotonic() - _BEGAN) - _AFTERWARDS
+        least, whole = (
+            training.evaluation_seconds(net, corpus.held_out, vocabulary, at_most=at_most)
+            for at_most in (LEAST_EVALUATED, None)
+        )
+        seconds = max(left - min(max(least, left * _EVALUATION), whole), total / 3)
     with TrainingDisplay(console) as display:
         return training.train(
             net,
@@ -115,6 +124,7 @@ def _begin(run: "Run", asked: Mapping[str, Any], *, overwrite: bool) -> "Trained
             settings,
             steps=asked["steps"],
             seconds=seconds,
+            asked=None if seconds is None else {"minutes": asked["minutes"] or options.MINUTES},
             overwrite=overwrite,
             progress=display,
         )
@@ -122,14 +132,14 @@ def _begin(run: "Run", asked: Mapping[str, Any], *, overwrite: bool) -> "Trained
 
 def _resume(run: "Run", asked: Mapping[str, Any], given: Sequence[str]) -> "Trained":
     from deeprnn import training
-    from deeprnn.cli.figures import stdout
     from deeprnn.cli.progress import TrainingDisplay
+    from deeprnn.cli.terminal import stdout, visible
     from deeprnn.kernels import keep_memory
 
     _check_unchanged(run, asked, given)
     keep_memory()
     console = stdout()
-    console.print(f"going on with {run.path}", soft_wrap=True, markup=False)
+    console.print(f"resuming {visible(str(run.path))}", soft_wrap=True)
     with TrainingDisplay(console) as display:
         return training.resume(run.path, progress=display)
 
@@ -155,7 +165,7 @@ def _build(cells: Sequence[Any], symbols: int, asked: Mapping[str, Any]) -> Any:
 
 
 def _introduce(console: Any, corpus: "Corpus", vocabulary: "Vocabulary", net: Any) -> None:
-    from deeprnn.cli.figures import table_of
+    from deeprnn.cli.terminal import print_rows
 
     size = sum(len(d.content) for d in corpus.training) + sum(len(d.content) for d in corpus.held_out)
     rows = [
@@ -165,7 +175,7 @@ def _introduce(console: Any, corpus: "Corpus", vocabulary: "Vocabulary", net: An
         ("network", ", ".join(cell.describe() for cell in net.cells)),
         ("parameters", f"{sum(weight.numel() for weight in net.parameters()):,}"),
     ]
-    console.print(table_of("", rows))
+    print_rows(console, "", rows)
 
 
 def _check_unchanged(run: "Run", asked: Mapping[str, Any], given: Sequence[str]) -> None:
@@ -178,7 +188,7 @@ def _check_unchanged(run: "Run", asked: Mapping[str, Any], given: Sequence[str])
     plan, config = run.read_plan(), read_config(run.path)
     stored: dict[str, Any] = {field.name: getattr(plan.settings, field.name) for field in fields(plan.settings)}
     stored |= {name: config.get(name) for name in _NET_OPTIONS}
-    stored |= {"steps": None if plan.course is None else plan.course.planned, "vocabulary": run.load_vocabulary().kind}
+    stored |= {"minutes": plan.asked.get("minutes"), "vocabulary": run.load_vocabulary().kind}
     wanted = dict(asked)
     if "layers" in given:
         wanted["layers"], stored["layers"] = tuple(parse_layers(asked["layers"])), run.load_net().cells
@@ -186,12 +196,40 @@ def _check_unchanged(run: "Run", asked: Mapping[str, Any], given: Sequence[str])
         wanted["text"] = [str(path.resolve()) for path in asked["text"]]
         stored["text"] = (plan.source or {}).get("paths")
     stored["corpus"] = (plan.source or {}).get("kind")
+    timed = plan.course is None or plan.seconds is not None  # then the steps were planned, not given
+    stored["steps"] = None if timed or plan.course is None else plan.course.planned
     for name in given:
         if name in stored and wanted[name] != stored[name]:
             raise ValueError(
-                f"--{name.replace('_', '-')} is not what {run.path} was begun with, and a run that goes on keeps its "
-                f"settings.\n  Leave the option out, or train anew into another directory."
+                f"--{name.replace('_', '-')} differs from what {run.path} was started with, and a resumed run keeps "
+                f"its settings.\n  Leave the option out, or start another run in another directory."
             )
+
+
+class _Begun:
+    """Whether there is a run that an interrupted command can be told to resume: this command's, not an older one."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._before = self._plan()
+        self._confirmed = False
+
+    def confirm(self) -> None:
+        """Says that the directory's run is the one that the command is about."""
+        self._confirmed = True
+
+    def resume_command(self) -> str | None:
+        """The command that continues the run; None where none was begun."""
+        plan = self._plan()
+        begun = plan is not None and (self._confirmed or plan != self._before)
+        return resume_command(self._directory) if begun else None
+
+    def _plan(self) -> tuple[int, int] | None:
+        try:
+            status = (self._directory / "training.json").stat()
+        except (OSError, ValueError):
+            return None
+        return status.st_ino, status.st_mtime_ns
 
 
 def _free_directory(paths: Sequence[Path]) -> Path:

@@ -1,8 +1,9 @@
 """The symbols that a network reads and predicts: characters or bytes, and a mark between documents."""
 
+import codecs
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, TypeAlias
 
@@ -54,6 +55,13 @@ class Vocabulary(ABC):
     @abstractmethod
     def decode(self, symbols: Sequence[int] | Symbols) -> str:
         """The text; U+FFFD for what is none."""
+
+    def decoder(self) -> Callable[[Sequence[int], bool], str]:
+        """`decode` for symbols that come bit by bit: a function of the next ones, and whether they are the last.
+
+        The beginning of a character is kept for the next call.
+        """
+        return lambda symbols, _: self.decode(symbols)
 
     @abstractmethod
     def count_characters(self, symbols: Symbols) -> int:
@@ -149,7 +157,11 @@ class Bytes(Vocabulary):
         return _bytes(document.content)
 
     def decode(self, symbols: Sequence[int] | Symbols) -> str:
-        return bytes(int(s) - 1 for s in symbols if s > 0).decode(errors="replace")
+        return self.decoder()(symbols, True)
+
+    def decoder(self) -> Callable[[Sequence[int] | Symbols, bool], str]:
+        decode = codecs.getincrementaldecoder("utf-8")(errors="replace").decode
+        return lambda symbols, last: decode(bytes(int(s) - 1 for s in symbols if s > 0), last)
 
     def count_characters(self, symbols: Symbols) -> int:
         continues = (symbols > 0x80) & (symbols <= 0xC0)  # one more than the bytes 0x80 to 0xbf

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -38,6 +39,7 @@ class Trained:
         net: the trained network, in evaluation mode.
         run: where it lies on disk.
         corpus: the texts as they were read before the first step; what is measured afterwards is measured on these.
+        vocabulary: what the network's symbols mean.
         steps: how many steps it took in all.
         batch: streams that were read side by side; fewer than the settings say where the text is short.
         characters: characters read in all steps.
@@ -47,6 +49,7 @@ class Trained:
     net: DeepRNN
     run: Run
     corpus: Corpus
+    vocabulary: Vocabulary
     steps: int
     batch: int
     characters: int
@@ -62,6 +65,7 @@ def train(
     *,
     steps: int | None = None,
     seconds: float | None = None,
+    asked: Mapping[str, Any] | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Trained:
@@ -81,6 +85,7 @@ def train(
         seconds: instead of steps, how long to train. The speed is measured first (that time counts), then the
             number of steps is planned, and kept with the run. Where the machine later turns out to be so slow or
             so fast that the end would be off by a fiftieth (and a second), it is moved; that is kept too.
+        asked: what the caller wants to find in the run's plan later, as JSON; nothing here reads it.
         overwrite: replace a run that lies in `out`.
         progress: called a few times a second with a `Report`.
 
@@ -111,9 +116,9 @@ def train(
     settings = settings or Settings()
     settings = replace(settings, threads=settings.threads or torch.get_num_threads())
     streams = _streams(corpus, vocabulary, settings)
-    plan = Plan(settings, None if steps is None else Course(steps), seconds, corpus.source)
+    plan = Plan(settings, None if steps is None else Course(steps), seconds, corpus.source, asked or {})
     run.create(net, corpus, vocabulary, plan, overwrite=overwrite)
-    return _go_on(run, net, corpus, streams, plan, progress)
+    return _go_on(run, net, corpus, vocabulary, streams, plan, progress)
 
 
 def resume(
@@ -140,10 +145,18 @@ def resume(
     _check_net(net, vocabulary)
     corpus = run.read_corpus() if corpus is None else corpus
     streams = _streams(corpus, vocabulary, plan.settings)
-    return _go_on(run, net, corpus, streams, plan, progress)
+    return _go_on(run, net, corpus, vocabulary, streams, plan, progress)
 
 
-def _go_on(run: Run, net: DeepRNN, corpus: Corpus, streams: Streams, plan: Plan, progress: Progress | None) -> Trained:
+def _go_on(
+    run: Run,
+    net: DeepRNN,
+    corpus: Corpus,
+    vocabulary: Vocabulary,
+    streams: Streams,
+    plan: Plan,
+    progress: Progress | None,
+) -> Trained:
     """From the newest checkpoint, or the beginning, to the last step."""
     torch.set_num_threads(plan.settings.threads or torch.get_num_threads())
     newest = newest_checkpoint(run.checkpoints)
@@ -168,6 +181,7 @@ def _go_on(run: Run, net: DeepRNN, corpus: Corpus, streams: Streams, plan: Plan,
         net=net.eval(),
         run=run,
         corpus=corpus,
+        vocabulary=vocabulary,
         steps=trainer.steps,
         batch=streams.batch,
         characters=trainer.steps * streams.characters,

@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +32,14 @@ class Plan:
         course: its steps; None until they are planned from its measured speed.
         seconds: the time that the steps are to fit in; None where their number was given.
         source: where its texts came from (see `Corpus.source`); None where a program gave them.
+        asked: what `train(asked=...)` was given.
     """
 
     settings: Settings
     course: Course | None
     seconds: float | None
     source: Mapping[str, Any] | None
+    asked: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
 @dataclass(frozen=True)
@@ -145,6 +147,7 @@ class Run:
             "seconds": plan.seconds,
             "settings": plan.settings.to_json(),
             "source": None if plan.source is None else dict(plan.source),
+            "asked": dict(plan.asked),
         }
         with writing(self.plan_file):
             atomic.write_text(self.plan_file, json.dumps(content, indent=2) + "\n")
@@ -165,14 +168,17 @@ class Run:
             )
         try:
             steps, seconds, source = content["steps"], content["seconds"], content["source"]
+            asked = content.get("asked", {})
             if content["format"] != FORMAT or not isinstance(steps, int | None):
                 raise ValueError(f"format {content['format']!r}, steps {steps!r}")
             course = (
                 None if steps is None else Course(steps, tuple((int(a), int(end)) for a, end in content["changes"]))
             )
+            if not isinstance(asked, dict):
+                raise TypeError("'asked' is of the wrong type")
             if not isinstance(source, dict | None) or not isinstance(seconds, int | float | None):
                 raise TypeError("'source' or 'seconds' is of the wrong type")
-            return Plan(Settings.from_json(content["settings"]), course, seconds, source)
+            return Plan(Settings.from_json(content["settings"]), course, seconds, source, asked)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise RunError(
                 f"{self.plan_file} describes no run ({error}); it is damaged, restore it from a copy."

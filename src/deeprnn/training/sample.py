@@ -1,9 +1,12 @@
 """Text written by a network, a character at a time."""
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
 from deeprnn.deep import DeepRNN
+from deeprnn.state import DeepState
 from deeprnn.text import BOUNDARY, Vocabulary
 
 
@@ -16,7 +19,7 @@ def sample(
     temperature: float = 1.0,
     seed: int | None = None,
 ) -> str:
-    """Text that goes on from a prompt, which stands at the beginning of a document.
+    """Text that continues a prompt, which stands at the beginning of a document.
 
     Neither a boundary nor the unknown symbol is ever drawn.
 
@@ -31,35 +34,50 @@ def sample(
         The drawn text, without the prompt.
 
     Raises:
-        ValueError: a negative length or temperature.
+        ValueError: a negative length or temperature, or the network's output is not finite.
     """
+    return "".join(sample_pieces(net, vocabulary, prompt, length=length, temperature=temperature, seed=seed))
+
+
+def sample_pieces(
+    net: DeepRNN,
+    vocabulary: Vocabulary,
+    prompt: str = "",
+    *,
+    length: int = 500,
+    temperature: float = 1.0,
+    seed: int | None = None,
+) -> Iterator[str]:
+    """`sample`, each piece of text as soon as it is drawn; the arguments and errors are the same."""
     if length < 0 or not 0 <= temperature < float("inf"):
-        raise ValueError(f"sample(length={length}, temperature={temperature}): both are 0 or more.")
+        raise ValueError(f"sample: length and temperature must be 0 or more, got {length} and {temperature}.")
     random = torch.Generator(net.device)
     if seed is None:
         random.seed()
     else:
         random.manual_seed(seed)
     never = torch.tensor([BOUNDARY] if vocabulary.unknown is None else [BOUNDARY, vocabulary.unknown])
+    decoder = vocabulary.decoder()
+    state: DeepState | None = None
     read = torch.tensor([[BOUNDARY, *vocabulary.encode(prompt).tolist()]], device=net.device).t()
-    drawn: list[int] = []
     was_training = net.training
     net.eval()
     try:
-        with torch.inference_mode():
-            state = None
-            while len(drawn) < length:
+        for _ in range(length):
+            with torch.inference_mode():  # left before each yield: the caller's own computations are not meant
                 result = net(read, state)
                 state = result.state
                 assert result.output is not None
                 read = _draw(result.output[-1, 0].double(), never, temperature, random).view(1, 1)
-                drawn.append(int(read))
+            yield decoder([int(read)], False)
+        yield decoder([], True)
     finally:
         net.train(was_training)
-    return vocabulary.decode(drawn)
 
 
 def _draw(logits: Tensor, never: Tensor, temperature: float, random: torch.Generator) -> Tensor:
+    if not torch.isfinite(logits).all():
+        raise ValueError("the network's output is not finite: its training diverged, or its weights are damaged.")
     logits[never] = -torch.inf
     if temperature == 0:
         return logits.argmax()

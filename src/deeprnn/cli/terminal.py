@@ -1,0 +1,149 @@
+"""Standard output and error as the commands use them: what is printed can't end a command, nor steer the terminal."""
+
+import contextlib
+import os
+import re
+import sys
+from collections.abc import Sequence
+from typing import Any, TextIO
+
+from rich.console import Console
+from rich.text import Text
+
+NAME_WIDTH = 20
+"""The column at which the values of `print_rows` begin."""
+
+
+class Surviving:
+    """A text stream that outlives its reader: what can't be written is dropped, and `failure` says why.
+
+    A training must not end because `head` has read enough, a disk with a log is full, or a terminal was closed.
+    """
+
+    def __init__(self, stream: TextIO | None) -> None:
+        self._stream = lenient(stream)
+        self.failure: OSError | None = None
+
+    def write(self, text: str) -> int:
+        self._attempt("write", text)
+        return len(text)
+
+    def flush(self) -> None:
+        self._attempt("flush")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def _attempt(self, method: str, *arguments: str) -> None:
+        if self._stream is None or self._stream.closed or self.failure is not None:
+            return
+        try:
+            getattr(self._stream, method)(*arguments)
+        except OSError as error:
+            self.failure = error
+            _discard(self._stream)
+
+
+class Terminal(Console):
+    """A console on which text is text: no markup, no emoji codes; see `Surviving`."""
+
+    def __init__(self, stream: TextIO | None, *, stderr: bool = False) -> None:
+        self.stream = Surviving(stream)
+        super().__init__(
+            file=self.stream,  # type: ignore[arg-type]  # it writes, flushes, and passes on all else
+            stderr=stderr,
+            highlight=False,
+            markup=False,
+            emoji=False,
+        )
+
+    def check(self) -> None:
+        """Raises OSError where what was printed could not be written, except to a reader that went away."""
+        if self.stream.failure is not None and not isinstance(self.stream.failure, BrokenPipeError):
+            raise _named(self.stream.failure)
+
+
+def stdout() -> Terminal:
+    """The console for results."""
+    return Terminal(sys.stdout)
+
+
+def stderr() -> Terminal:
+    """The console for progress and complaints."""
+    return Terminal(sys.stderr, stderr=True)
+
+
+def write(text: str) -> None:
+    """Writes text to standard output, now.
+
+    Raises:
+        BrokenPipeError: its reader went away. OSError: it can't be written. Nothing more is written after either.
+    """
+    stream = lenient(sys.stdout)
+    if stream is None:
+        return
+    try:
+        stream.write(text)
+        stream.flush()
+    except BrokenPipeError:
+        _discard(stream)
+        raise
+    except OSError as error:
+        _discard(stream)
+        raise _named(error) from error
+
+
+def print_rows(console: Console, title: str, rows: Sequence[tuple[str, str]]) -> None:
+    """Names and values, a line each; a window too narrow for a line wraps it, and a file gets it whole."""
+    if title:
+        console.print(Text(visible(title), style="bold"), soft_wrap=True)
+    for name, value in rows:
+        console.print(Text.assemble((f"{name:{NAME_WIDTH}}", "dim"), visible(value)), soft_wrap=True)
+
+
+def visible(text: str) -> str:
+    r"""Text with its control characters shown, so that none acts on the terminal; newlines and tabs stay.
+
+    >>> visible("\x1b[31mred\r\n")
+    '\\x1b[31mred\n'
+    """
+    return _CONTROLS.sub(lambda match: ascii(match[0])[1:-1], text.replace("\r\n", "\n"))
+
+
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""Control characters, and those that turn the direction of writing."""
+
+
+def lenient(stream: TextIO | None) -> TextIO | None:
+    r"""The stream, set to write characters that its encoding lacks as escapes such as \u0416."""
+    if stream is not None and hasattr(stream, "reconfigure"):
+        stream.reconfigure(errors="backslashreplace")  # pyright: ignore[reportAttributeAccessIssue]
+    return stream
+
+
+def open_missing_streams() -> None:
+    """Gives a program that was started without standard streams (`>&-`) such that lead nowhere.
+
+    Otherwise the next file that it opens takes their number, and what is printed lands in that file.
+    """
+    if os.name != "posix":
+        return
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            opened = os.open(os.devnull, os.O_RDWR)  # the lowest free number, which is this one
+            if opened == number and getattr(sys, name) is None:
+                setattr(sys, name, os.fdopen(number, mode, encoding="utf-8"))
+
+
+def _discard(stream: TextIO) -> None:
+    """Leads a stream nowhere, so that what it still holds does not fail when the program ends."""
+    with contextlib.suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+
+
+def _named(error: OSError) -> OSError:
+    return OSError(f"standard output could not be written: {error.strerror or error}")
