@@ -13,9 +13,10 @@ from torch.utils import _pytree as pytree
 from deeprnn import saving
 from deeprnn.activations import Function
 from deeprnn.cells import Cell
-from deeprnn.inputs import prepare
+from deeprnn.inputs import Inputs, Lengths, prepare
 from deeprnn.layer import RecurrentLayer
 from deeprnn.state import DeepState, State
+from deeprnn.stateforms import StateForm, one_a_layer
 from deeprnn.summary import summarise
 
 _OPTIONS = ("batch_first", "dropout", "variational", "residual", "input_to_all", "output_from_all", "one_hot")
@@ -138,20 +139,20 @@ class DeepRNN(nn.Module):
 
     @property
     def dtype(self) -> torch.dtype:
-        """The parameters' dtype."""
-        return self.recurrent_layers[0].weight_hh.dtype
+        """The bottom layer's dtype, which x has."""
+        return self.recurrent_layers[0].dtype
 
     @property
     def device(self) -> torch.device:
-        """The parameters' device."""
-        return self.recurrent_layers[0].weight_hh.device
+        """Where the bottom layer's weights are, and x."""
+        return self.recurrent_layers[0].device
 
     def forward(
         self,
         x: Tensor | PackedSequence,
-        state: DeepState | Sequence[State] | None = None,
+        state: StateForm | None = None,
         *,
-        lengths: Tensor | Sequence[int] | None = None,
+        lengths: Lengths | None = None,
         resets: Tensor | None = None,
         cells: bool = False,
     ) -> Result:
@@ -161,8 +162,10 @@ class DeepRNN(nn.Module):
             x: (T, B, I) float, or (T, B) integers below I, read as one-hot; unbatched (T, I) or (T,). With
                 batch_first, (B, T, I) or (B, T). A PackedSequence brings its own lengths; the result is padded,
                 (T, B, ...), in the rows' original order.
-            state: the states before the first step, as `result.state` gave them, (B, H_l) each; None for each
-                layer's initial state (zeros, or learned).
+            state: the states before the first step, as `result.state` gave them, (B, H_l) each; or a list with an
+                entry for each layer: a `State`, h, (h, c), or None for the layer's initial state (zeros, or learned);
+                or torch.nn's layout, h or (h, c) of (L, B, H), layers and directions along the first axis. They are
+                cast to the layer's dtype. None for each layer's initial state.
             lengths: (B,) whole numbers in 0..T. Beyond its length a row's hidden is zero and its output is b_q;
                 its state is the one after its last valid step.
             resets: (T, B) bool, or (B, T) with batch_first: True at the first step of a document. The state
@@ -170,21 +173,14 @@ class DeepRNN(nn.Module):
             cells: also return c_t at every step.
 
         Raises:
-            ValueError, TypeError: an argument's shape, range or dtype does not fit; the message says how.
+            ValueError, TypeError: an argument's kind, shape, range, dtype or device does not fit; the message says how.
         """
-        layers = self.recurrent_layers
-        given = None if state is None else _as_deep_state(state, self.cells)
-        dtype = layers[0].weight_hh.dtype
-        inputs = prepare(
-            x, given, lengths, resets, input_size=self.input_size, dtype=dtype, batch_first=self.batch_first
-        )
-        if inputs.state is not None:
-            _check_state(inputs.state, self.cells, inputs.x.shape[1], unbatched=inputs.unbatched)
+        inputs, given = self.prepared(x, state, lengths=lengths, resets=resets)
         read, hidden, passed, states, every_c = inputs.x, [], [], [], []
-        for index, layer in enumerate(layers):
+        for index, layer in enumerate(self.recurrent_layers):
             result = layer(
                 read,
-                None if inputs.state is None else inputs.state[index],
+                given[index],
                 lengths=inputs.lengths,
                 resets=inputs.resets,
                 wants_cells=cells,
@@ -202,6 +198,30 @@ class DeepRNN(nn.Module):
             state=inputs.restore_state(DeepState(tuple(states))),
             cells=tuple(None if c is None else inputs.restore(c) for c in every_c) if cells else None,
         )
+
+    def prepared(
+        self,
+        x: Tensor | PackedSequence,
+        state: StateForm | None = None,
+        *,
+        lengths: Lengths | None = None,
+        resets: Tensor | None = None,
+    ) -> tuple[Inputs, tuple[State | None, ...]]:
+        """The arguments of a call as the layers read them, checked; each layer's state, None for its initial one.
+
+        Raises:
+            ValueError, TypeError: as `forward`.
+        """
+        inputs = prepare(
+            x,
+            lengths,
+            resets,
+            input_size=self.input_size,
+            dtype=self.dtype,
+            device=self.device,
+            batch_first=self.batch_first,
+        )
+        return inputs, (None,) * len(self.layers) if state is None else one_a_layer(state, self.cells, inputs)
 
     def initial_state(self, batch_size: int | None = None) -> DeepState:
         """The state before the first step when none is given: zeros, or the learned one.
@@ -293,37 +313,6 @@ class DeepRNN(nn.Module):
         if self.output_from_all:
             return output(torch.cat([self._drop(hidden) for hidden in passed], dim=-1))
         return output(self._drop(passed[-1]))
-
-
-def _as_deep_state(state: DeepState | Sequence[State], cells: tuple[Cell, ...]) -> DeepState:
-    if isinstance(state, DeepState):
-        given = state
-    elif isinstance(state, State):
-        raise TypeError("state is one layer's State; a DeepRNN takes result.state, or a list of one State a layer.")
-    else:
-        given = DeepState(tuple(state))
-    if len(given) != len(cells):
-        raise ValueError(f"state has {len(given)} layers, but this DeepRNN has {len(cells)}.")
-    return given
-
-
-def _check_state(state: DeepState, cells: tuple[Cell, ...], batch: int, *, unbatched: bool) -> None:
-    for index, (cell, layer) in enumerate(zip(cells, state, strict=True)):
-        parts = {"h": layer.h, "c": layer.c}
-        if layer.reverse is not None:
-            parts |= {"reverse.h": layer.reverse.h, "reverse.c": layer.reverse.c}
-        wanted = {*cell.states, *(f"reverse.{name}" for name in cell.states if cell.directions == 2)}
-        present = {name for name, part in parts.items() if part is not None}
-        if present != wanted:
-            raise ValueError(
-                f"state[{index}] holds {', '.join(sorted(present))}, "
-                f"but layer {index + 1} (layers.{index}), {cell.describe()}, carries {', '.join(sorted(wanted))}."
-            )
-        for name, part in parts.items():
-            if part is not None and tuple(part.shape) != (batch, cell.width):
-                given = tuple(part.shape[1:]) if unbatched else tuple(part.shape)
-                axes = f"(H,) = ({cell.width},)" if unbatched else f"(B, H) = ({batch}, {cell.width})"
-                raise ValueError(f"state[{index}].{name} has shape {given}, expected {axes}.")
 
 
 def _check_build(

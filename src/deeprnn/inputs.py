@@ -2,12 +2,20 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
 from deeprnn.state import DeepState
+
+Lengths: TypeAlias = Tensor | Sequence[int]
+"""One whole number for each row; a NumPy array of such does too."""
+
+_INTEGERS = (
+    torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64, torch.uint16, torch.uint32, torch.uint64,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -16,7 +24,6 @@ class Inputs:
 
     Attributes:
         x: (T, B, I) float, or (T, B) int64.
-        state: the given states with a batch axis; None where none was given.
         lengths: (B,) int64 or None.
         resets: (T, B) bool or None.
         batch_first: whether results go back with batch before time.
@@ -24,11 +31,15 @@ class Inputs:
     """
 
     x: Tensor
-    state: DeepState | None
     lengths: Tensor | None
     resets: Tensor | None
     batch_first: bool
     unbatched: bool
+
+    @property
+    def state_axes(self) -> int:
+        """How many axes a state of the call has: (B, H), or (H,) unbatched."""
+        return 1 if self.unbatched else 2
 
     def restore(self, sequence: Tensor) -> Tensor:
         """A (T, B, F) result with the axes of the call's x."""
@@ -49,41 +60,75 @@ class Inputs:
 
 def prepare(
     x: Tensor | PackedSequence,
-    state: DeepState | None,
-    lengths: Tensor | Sequence[int] | None,
+    lengths: Lengths | None,
     resets: Tensor | None,
     *,
     input_size: int,
     dtype: torch.dtype,
+    device: torch.device,
     batch_first: bool,
 ) -> Inputs:
     """Checks a call's arguments and brings them to one form.
 
+    Args:
+        x, lengths, resets: as `DeepRNN.forward` takes them.
+        input_size, batch_first: of the net.
+        dtype, device: the net's weights'.
+
     Raises:
-        ValueError: a shape or a value does not fit; TypeError: a dtype does not.
+        ValueError: a shape, a value or a device does not fit; TypeError: a dtype or a kind of object does not.
     """
     if isinstance(x, PackedSequence):
         if lengths is not None:
             raise ValueError("x is a PackedSequence, which has lengths of its own; leave out lengths=.")
+        check_plain("x.data", x.data, device)
         x, lengths = pad_packed_sequence(x)
         batch_first = False
+    check_plain("x", x, device)
     integers = not x.is_floating_point()
     unbatched = x.dim() == (1 if integers else 2)
-    _check_x(x, input_size, dtype, batch_first, integers)
+    if integers:
+        x = _checked_symbols(x, input_size, dtype, batch_first)
+    else:
+        _check_features(x, input_size, dtype, batch_first)
+    if resets is not None:
+        _check_resets(resets, tuple(x.shape if integers else x.shape[:-1]), device)
     if unbatched:
         x = x.unsqueeze(1)
-        state = None if state is None else state.map(lambda tensor: tensor.unsqueeze(0))
-        resets = None if resets is None else resets.unsqueeze(-1)
+        resets = None if resets is None else resets.unsqueeze(1)
     elif batch_first:
         x = x.transpose(0, 1)
         resets = None if resets is None else resets.transpose(0, 1)
-    steps, batch = x.shape[:2]
     if lengths is not None:
-        lengths = torch.as_tensor(lengths, device=x.device)
-        lengths = _checked_lengths(lengths.reshape(1) if unbatched and lengths.dim() == 0 else lengths, steps, batch)
-    if resets is not None:
-        _check_resets(resets, steps, batch, batch_first=batch_first and not unbatched)
-    return Inputs(x.long() if integers else x, state, lengths, resets, batch_first, unbatched)
+        lengths = _checked_lengths(lengths, x.shape[0], x.shape[1], device, unbatched=unbatched)
+    return Inputs(x, lengths, resets, batch_first, unbatched)
+
+
+def check_plain(name: str, given: Any, device: torch.device) -> None:
+    """Refuses what is no tensor, no tensor of numbers side by side, or a tensor on another device than the net.
+
+    Args:
+        name: what the argument is called, as the message says it.
+        given: the argument.
+        device: where the net's weights are.
+
+    Raises:
+        TypeError: not such a tensor. ValueError: it is elsewhere.
+    """
+    if not isinstance(given, Tensor):
+        raise TypeError(f"{name} is a {type(given).__name__}, expected a tensor{_remedy(name, given)}.")
+    if given.is_nested:
+        raise TypeError(f"{name} is a nested tensor; pad it ({name}.to_padded_tensor(0.0)) and give lengths=.")
+    if given.layout != torch.strided:
+        raise TypeError(f"{name} has the layout {given.layout}; pass {name}.to_dense().")
+    if given.is_quantized:
+        raise TypeError(f"{name} is quantized, {given.dtype}; pass {name}.dequantize().")
+    if given.device != device:
+        values = "" if device.type != "meta" else " without values (net.to_empty(device=...) makes room for some)"
+        raise ValueError(
+            f"{name} is on {given.device}, but this DeepRNN's weights are on {device}{values};\n"
+            f"  bring both to one device, as {name}.to({str(device)!r}) or net.to({str(given.device)!r}) does."
+        )
 
 
 def values_readable(tensor: Tensor) -> bool:
@@ -93,23 +138,44 @@ def values_readable(tensor: Tensor) -> bool:
     return torch._C._functorch.peek_interpreter_stack() is None  # pyright: ignore  # no public way to ask
 
 
-def _check_x(x: Tensor, input_size: int, dtype: torch.dtype, batch_first: bool, integers: bool) -> None:
-    axes = "(B, T, I) = (batch, time, features)" if batch_first else "(T, B, I) = (time, batch, features)"
-    shape = tuple(x.shape)
-    if integers:
-        if x.dtype == torch.bool or x.is_complex():
-            raise TypeError(f"x has dtype {x.dtype}; it holds floats {axes}, or integers without the last axis.")
-        if x.dim() not in (1, 2):
+def _remedy(name: str, given: Any) -> str:
+    if hasattr(given, "to_numpy"):
+        return f"; pass torch.tensor({name}.to_numpy())"
+    if hasattr(given, "__array__"):
+        return f"; pass torch.as_tensor({name})"
+    if isinstance(given, list | tuple):
+        stacks = len(given) > 0 and isinstance(given[0], Tensor)
+        return f"; pass torch.{'stack' if stacks else 'tensor'}({name})"
+    return ""
+
+
+def _checked_symbols(x: Tensor, input_size: int, dtype: torch.dtype, batch_first: bool) -> Tensor:
+    """Symbols as int64; torch compares the smaller unsigned integers with nothing."""
+    axes = "(B, T)" if batch_first else "(T, B)"
+    if x.dtype not in _INTEGERS:
+        raise TypeError(
+            f"x has dtype {x.dtype}; it holds floats ({axes[1:-1]}, I), or integers {axes}, read as one-hot."
+        )
+    if x.dim() not in (1, 2):
+        raise ValueError(
+            f"x has shape {tuple(x.shape)} and dtype {x.dtype}: integers are read as one-hot and have no feature "
+            f"axis,\n  {axes} = {'(batch, time)' if batch_first else '(time, batch)'}. "
+            f"For numeric features pass x.to({dtype})."
+        )
+    x = x.long()
+    if values_readable(x) and x.numel():
+        least, most = (int(value) for value in x.aminmax())
+        if not 0 <= least <= most < input_size:
             raise ValueError(
-                f"x has shape {shape} and dtype {x.dtype}: integers are read as one-hot and have no feature axis,\n"
-                f"  {axes.replace(', I)', ')').replace(', features)', ')')}. For numeric features pass x.to({dtype})."
-            )
-        if values_readable(x) and x.numel() and not 0 <= int(x.min()) <= int(x.max()) < input_size:
-            raise ValueError(
-                f"x holds integers from {int(x.min())} to {int(x.max())}, read as one-hot,\n"
+                f"x holds integers from {least} to {most}, read as one-hot,\n"
                 f"  but this DeepRNN(input_size={input_size}) knows 0 to {input_size - 1}."
             )
-        return
+    return x
+
+
+def _check_features(x: Tensor, input_size: int, dtype: torch.dtype, batch_first: bool) -> None:
+    axes = "(B, T, I) = (batch, time, features)" if batch_first else "(T, B, I) = (time, batch, features)"
+    shape = tuple(x.shape)
     if x.dim() not in (2, 3):
         raise ValueError(f"x has shape {shape}: {x.dim()} axes, expected {axes}, or (T, I) unbatched.")
     if x.shape[-1] != input_size:
@@ -123,23 +189,38 @@ def _check_x(x: Tensor, input_size: int, dtype: torch.dtype, batch_first: bool, 
         raise TypeError(f"x has dtype {x.dtype}, but this DeepRNN's weights are {dtype}; pass x.to({dtype}).")
 
 
-def _checked_lengths(lengths: Tensor, steps: int, batch: int) -> Tensor:
-    if lengths.is_floating_point() or lengths.dtype == torch.bool:
-        raise TypeError(f"lengths has dtype {lengths.dtype}; it holds one whole number for each of the B={batch} rows.")
+def _checked_lengths(lengths: Any, steps: int, batch: int, device: torch.device, *, unbatched: bool) -> Tensor:
+    kind = f"one whole number for each of the B={batch} rows"
+    if not isinstance(lengths, Tensor):
+        try:
+            lengths = torch.as_tensor(lengths, device=device)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise TypeError(f"lengths is a {type(lengths).__name__}, expected {kind}: {error}") from error
+        lengths = lengths if lengths.numel() else lengths.long()  # an empty list has no dtype of its own
+    # torch.nn wants lengths on the CPU, wherever x is.
+    check_plain("lengths", lengths, lengths.device if lengths.device.type == "cpu" else device)
+    if unbatched and lengths.dim() == 0:
+        lengths = lengths.reshape(1)
+    if lengths.dtype not in _INTEGERS:
+        raise TypeError(f"lengths has dtype {lengths.dtype}, expected {kind}.")
     if tuple(lengths.shape) != (batch,):
         raise ValueError(f"lengths has shape {tuple(lengths.shape)}, expected (B,) = ({batch},), one for each row.")
+    lengths = lengths.long()
     if values_readable(lengths) and batch and not 0 <= int(lengths.min()) <= int(lengths.max()) <= steps:
         raise ValueError(
             f"lengths runs from {int(lengths.min())} to {int(lengths.max())}, "
             f"but x has T={steps} steps; each lies in 0..{steps}."
         )
-    return lengths.long()
+    return lengths.to(device)
 
 
-def _check_resets(resets: Tensor, steps: int, batch: int, *, batch_first: bool) -> None:
+def _check_resets(resets: Tensor, shape: tuple[int, ...], device: torch.device) -> None:
+    """`shape` is that of x, without features."""
+    check_plain("resets", resets, device)
     if resets.dtype != torch.bool:
-        raise TypeError(f"resets has dtype {resets.dtype}, expected torch.bool: True at the first step of a document.")
-    if tuple(resets.shape) != (steps, batch):
-        axes = f"(B, T) = ({batch}, {steps})" if batch_first else f"(T, B) = ({steps}, {batch})"
-        given = tuple(reversed(resets.shape)) if batch_first else tuple(resets.shape)
-        raise ValueError(f"resets has shape {given}, expected {axes}, as x.")
+        raise TypeError(
+            f"resets has dtype {resets.dtype}, expected torch.bool: True at the first step of a document; "
+            f"pass resets.bool()."
+        )
+    if tuple(resets.shape) != shape:
+        raise ValueError(f"resets has shape {tuple(resets.shape)}, expected {shape}, one for each step of x.")

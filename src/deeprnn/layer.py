@@ -79,21 +79,31 @@ class RecurrentLayer(nn.Module):
             dtype = torch.get_autocast_dtype(device)
             with torch.autocast(device, enabled=False):
                 return self._run(x, state, lengths, resets, wants_cells, dtype)
-        return self._run(x, state, lengths, resets, wants_cells, self.weight_hh.dtype)
+        return self._run(x, state, lengths, resets, wants_cells, self.dtype)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The weights' dtype."""
+        return self._some_weight().dtype
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self._some_weight().device
 
     def facts(self) -> Facts:
         """The kind of a plain call (no lengths, no resets) in the present mode, for tables that name its kernel."""
         return Facts(
             cell=self.cell,
-            dtype=self.weight_hh.dtype,
-            device=self.weight_hh.device.type,
+            dtype=self.dtype,
+            device=self.device.type,
             recurrent_mask=self.training and self.cell.recurrent_dropout > 0,
             zoneout=self._zones_out,
         )
 
     def initial_state(self, batch: int) -> State:
         """(B, H) each: the state before the first step when none is given, zeros or the learned one."""
-        dtype = self.weight_hh.dtype
+        dtype = self.dtype
         first = self._initial(self._weights("", dtype), batch)
         if self.cell.directions == 1:
             return first
@@ -101,6 +111,14 @@ class RecurrentLayer(nn.Module):
 
     def extra_repr(self) -> str:
         return f"{self.cell}, input_size={self.input_size}"
+
+    def _some_weight(self) -> Tensor:
+        """weight_hh, or another weight where that one is parametrised, which computes it each time it is looked at."""
+        for name in ("weight_hh", *self._names):
+            weight = self._parameters.get(name)
+            if weight is not None:
+                return weight
+        return self.weight_hh
 
     def _shapes(self) -> dict[str, tuple[int, ...]]:
         cell, height = self.cell, len(self.cell.gates) * self.cell.width
@@ -194,8 +212,6 @@ class RecurrentLayer(nn.Module):
 
 
 def _one_way(state: State, dtype: torch.dtype) -> State:
-    if state.reverse is None and state.h.dtype == dtype:
-        return state
     return State(state.h, state.c).to(dtype)
 
 

@@ -25,9 +25,8 @@ def summarise(layers: Sequence[RecurrentLayer], output: nn.Linear | None, *, out
         rows.append(("output", "Linear", output_reads, reads, writes, _count(output), "", ""))
     widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADINGS))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    weight = layers[0].weight_hh
-    total = sum(p.numel() for part in (*layers, output) if part is not None for p in part.parameters())
-    footer = f"{total:,} parameters, {weight.dtype} on {weight.device}"
+    shared = {p: p.numel() for part in (*layers, output) if part is not None for p in part.parameters()}
+    footer = f"{sum(shared.values()):,} parameters, {layers[0].dtype} on {layers[0].device}"
     return "\n".join([lines[0], "-" * max(map(len, lines)), *lines[1:], footer])
 
 

@@ -16,10 +16,11 @@ from deeprnn.analysis.names import Name, matching
 from deeprnn.analysis.storage import Block, allocate, bytes_per_step, open_blocks
 from deeprnn.cells import LSTM
 from deeprnn.deep import DeepRNN
-from deeprnn.inputs import Inputs, prepare
+from deeprnn.inputs import Inputs, Lengths
 from deeprnn.kernels import Scan
 from deeprnn.layer import LayerResult, RecurrentLayer, restarts_of
 from deeprnn.state import DeepState, State
+from deeprnn.stateforms import StateForm
 
 if TYPE_CHECKING:
     import xarray
@@ -104,9 +105,9 @@ def record(
     net: DeepRNN,
     x: Tensor | PackedSequence,
     names: str | Iterable[str] = ("layers.*.hidden",),
-    state: DeepState | Sequence[State] | None = None,
+    state: StateForm | None = None,
     *,
-    lengths: Tensor | Sequence[int] | None = None,
+    lengths: Lengths | None = None,
     resets: Tensor | None = None,
     directory: str | Path | None = None,
     in_memory: int = 2 << 30,
@@ -152,15 +153,14 @@ def record(
     if not isinstance(net, DeepRNN):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise TypeError(f"record() takes a DeepRNN, not a {type(net).__name__}; see analysis.as_deep for torch.nn's.")
     wanted = matching(net, names)
-    given = state if state is None or isinstance(state, DeepState) else DeepState(tuple(state))
-    inputs = prepare(x, given, lengths, resets, input_size=net.input_size, dtype=net.dtype, batch_first=net.batch_first)
+    inputs, given = net.prepared(x, state, lengths=lengths, resets=resets)
     steps, batch = inputs.x.shape[:2]
     row = bytes_per_step(wanted, batch, net.dtype)
     keep = TemporaryDirectory(prefix="deeprnn-recording-") if directory is None and row * steps > in_memory else None
     place = Path(keep.name) if keep else None if directory is None else Path(directory)
     blocks = allocate(wanted, batch, steps, net.dtype, place)
     with torch.no_grad(), _evaluated(net):
-        after = _run(net, inputs, wanted, blocks, _chunk(net, chunk, row, steps))
+        after = _run(net, inputs, given, wanted, blocks, _chunk(net, chunk, row, steps))
     return Recording(blocks, inputs.restore_state(after), keep=keep)
 
 
@@ -177,9 +177,16 @@ def _chunk(net: DeepRNN, asked: int | None, row: int, steps: int) -> int:
     return whole if backwards else min(asked or max(CHUNK_BYTES // max(row, 1), 16), whole)
 
 
-def _run(net: DeepRNN, inputs: Inputs, wanted: Sequence[Name], blocks: Mapping[str, Block], chunk: int) -> DeepState:
+def _run(
+    net: DeepRNN,
+    inputs: Inputs,
+    given: Sequence[State | None],
+    wanted: Sequence[Name],
+    blocks: Mapping[str, Block],
+    chunk: int,
+) -> DeepState:
     """The net in pieces of `chunk` steps, each layer's values put into their blocks as it has run."""
-    state, start = inputs.state, 0
+    state, start = given, 0
     steps = inputs.x.shape[0]
     needs_c = any(name.quantity == "cell" and not _recomputes_c(net.recurrent_layers[name.layer]) for name in wanted)
     while True:
