@@ -11,7 +11,7 @@ from torch import Tensor
 
 Function: TypeAlias = Callable[[Tensor], Tensor]
 Activation: TypeAlias = str | Function
-"""A name of `ACTIVATIONS`, or any differentiable function that maps a tensor elementwise."""
+"""A name of `ACTIVATIONS`, or any differentiable function that maps a tensor elementwise; with weights, a module."""
 
 
 @dataclass(frozen=True)

@@ -185,7 +185,8 @@ def _check_features(x: Tensor, input_size: int, dtype: torch.dtype, batch_first:
             f"but this DeepRNN(input_size={input_size}) reads {input_size}.\n"
             f"  x is {axes}; for {other} build it with batch_first={not batch_first}."
         )
-    if x.dtype != dtype and not torch.is_autocast_enabled(x.device.type):
+    autocast = x.device.type != "meta" and torch.is_autocast_enabled(x.device.type)
+    if x.dtype != dtype and not autocast:
         raise TypeError(f"x has dtype {x.dtype}, but this DeepRNN's weights are {dtype}; pass x.to({dtype}).")
 
 

@@ -1,5 +1,6 @@
 """One recurrent layer: its parameters and options, around `scan`."""
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
@@ -29,7 +30,9 @@ class RecurrentLayer(nn.Module):
         one_hot: how many of them, the last ones, are one symbol, one-hot; see `DeepRNN`.
 
     The parameters are `weight_xh` (G*H, I), `weight_hh` (G*H, H), `bias` (G*H,), what the cell adds, and for a
-    second direction the same with `_reverse` at the end.
+    second direction the same with `_reverse` at the end. An activation that is a module is a submodule under the name
+    of the cell's field, such as `activation`: it is trained, moved and saved with the layer, and both directions, and
+    all layers that it was given to, use it together.
     """
 
     weight_xh: Tensor
@@ -45,15 +48,43 @@ class RecurrentLayer(nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        self.cell = cell
         self.input_size = input_size
-        self._names = tuple(self._shapes())
-        self._zones_out = any(rate > 0 for rate in self._zoneout_rates().values())
+        self.cell = cell
         for suffix in ("", "_reverse")[: cell.directions]:
-            for name, shape in self._shapes().items():
+            for name, shape in self._shapes(cell).items():
                 weight = nn.Parameter(torch.empty(shape, device=device, dtype=dtype))
                 initialise(name, weight, cell, one_hot)
                 self.register_parameter(name + suffix, weight)
+        for phi in self.children():
+            phi.to(device=self.device if self.device.type != "meta" else None, dtype=self.dtype)
+
+    @property
+    def cell(self) -> Cell:
+        """The equations and the layer's options. Another cell may be put in its place that has the same weights."""
+        cell = self._cell
+        for name, phi in self._modules.items():
+            # A module may have been put in place of the one that the cell was made with, as torch's replicas do.
+            if getattr(cell, name, phi) is not phi:
+                cell = replace(cell, **{name: phi})
+        return cell
+
+    @cell.setter
+    def cell(self, cell: Cell) -> None:
+        if "_cell" in self.__dict__:
+            before, after = self._shapes(self._cell), self._shapes(cell)
+            if before != after or self._cell.directions != cell.directions:
+                raise ValueError(
+                    f"layer.cell = {cell!r}: the layer was built for {self._cell!r}, whose weights are others; "
+                    f"build a new DeepRNN with that cell."
+                )
+        self._cell = cell
+        self._names = tuple(self._shapes(cell))
+        self._zones_out = any(rate > 0 for rate in _zoneout_rates(cell).values())
+        for name, phi in cell.activations.items():
+            if isinstance(phi, nn.Module):
+                self.add_module(name, phi)
+            elif name in self._modules:
+                del self._modules[name]
 
     def forward(
         self,
@@ -74,7 +105,7 @@ class RecurrentLayer(nn.Module):
             wants_cells: also return c_t at every step.
         """
         device = x.device.type
-        if torch.is_autocast_enabled(device):
+        if device != "meta" and torch.is_autocast_enabled(device):
             # One rule for every kernel: under autocast a layer computes, and returns, in autocast's dtype.
             dtype = torch.get_autocast_dtype(device)
             with torch.autocast(device, enabled=False):
@@ -97,7 +128,7 @@ class RecurrentLayer(nn.Module):
             cell=self.cell,
             dtype=self.dtype,
             device=self.device.type,
-            recurrent_mask=self.training and self.cell.recurrent_dropout > 0,
+            recurrent_mask=self.training and self._cell.recurrent_dropout > 0,
             zoneout=self._zones_out,
         )
 
@@ -105,7 +136,7 @@ class RecurrentLayer(nn.Module):
         """(B, H) each: the state before the first step when none is given, zeros or the learned one."""
         dtype = self.dtype
         first = self._initial(self._weights("", dtype), batch)
-        if self.cell.directions == 1:
+        if self._cell.directions == 1:
             return first
         return State(first.h, first.c, reverse=self._initial(self._weights("_reverse", dtype), batch))
 
@@ -120,8 +151,9 @@ class RecurrentLayer(nn.Module):
                 return weight
         return self.weight_hh
 
-    def _shapes(self) -> dict[str, tuple[int, ...]]:
-        cell, height = self.cell, len(self.cell.gates) * self.cell.width
+    def _shapes(self, cell: Cell) -> dict[str, tuple[int, ...]]:
+        """Of one direction's weights, by name."""
+        height = len(cell.gates) * cell.width
         shapes: dict[str, tuple[int, ...]] = {
             "weight_xh": (height, self.input_size),
             "weight_hh": (height, cell.width),
@@ -149,15 +181,16 @@ class RecurrentLayer(nn.Module):
         if x.is_floating_point() and x.dtype != dtype:
             x = x.to(dtype)
         passes: list[ScanResult] = []
-        for index in range(self.cell.directions):
+        cell = self.cell
+        for index in range(cell.directions):
             weights = self._weights("_reverse" if index else "", dtype)
             initial = self._initial(weights, x.shape[1])
             given = None if state is None else state.reverse if index else state
-            reverse = self.cell.direction == "reverse" or index == 1
+            reverse = cell.direction == "reverse" or index == 1
             passes.append(
                 scan.run(
                     Scan(
-                        cell=self.cell,
+                        cell=cell,
                         weights=weights,
                         x=x,
                         state=initial if given is None else _one_way(given, dtype),
@@ -185,30 +218,31 @@ class RecurrentLayer(nn.Module):
         return weights
 
     def _initial(self, weights: dict[str, Tensor], batch: int) -> State:
-        shape = (batch, self.cell.width)
-        if self.cell.learn_initial:
-            return state_of({name: weights[f"initial_{name}"].expand(shape) for name in self.cell.states})
+        shape = (batch, self._cell.width)
+        if self._cell.learn_initial:
+            return state_of({name: weights[f"initial_{name}"].expand(shape) for name in self._cell.states})
         hidden = weights["weight_hh"]
-        return State(hidden.new_zeros(shape), hidden.new_zeros(shape) if "c" in self.cell.states else None)
+        return State(hidden.new_zeros(shape), hidden.new_zeros(shape) if "c" in self._cell.states else None)
 
     def _recurrent_mask(self, like: Tensor) -> Tensor | None:
-        rate = self.cell.recurrent_dropout
+        rate = self._cell.recurrent_dropout
         if not self.training or rate == 0:
             return None
         return torch.empty_like(like).bernoulli_(1 - rate).div_(1 - rate)
 
-    def _zoneout_rates(self) -> dict[str, float]:
-        rates = {"h": self.cell.zoneout, "c": float(getattr(self.cell, "zoneout_cell", 0.0))}
-        return {name: rates[name] for name in self.cell.states}
-
     def _zoneout(self, steps: int, like: Tensor) -> State | None:
         if not self._zones_out:
             return None
-        rates = self._zoneout_rates()
+        rates = _zoneout_rates(self._cell)
         shape = (steps, *like.shape)
         if self.training:
             return state_of({name: like.new_empty(shape).bernoulli_(rate) for name, rate in rates.items()})
         return state_of({name: like.new_full((), rate).expand(shape) for name, rate in rates.items()})
+
+
+def _zoneout_rates(cell: Cell) -> dict[str, float]:
+    rates = {"h": cell.zoneout, "c": float(getattr(cell, "zoneout_cell", 0.0))}
+    return {name: rates[name] for name in cell.states}
 
 
 def _one_way(state: State, dtype: torch.dtype) -> State:

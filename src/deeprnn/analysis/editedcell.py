@@ -22,15 +22,17 @@ class Place:
 
     def __init__(self) -> None:
         self.steps = 0
+        self.training = False
         self._directions: list[Recur] = []
         self._done = 0
 
-    def start(self, _layer: Any, args: tuple[Any, ...]) -> None:
+    def start(self, layer: RecurrentLayer, args: tuple[Any, ...]) -> None:
         """Before the layer runs."""
         self.steps = args[0].shape[0]
+        self.training = layer.training
         self._directions = []
 
-    def end(self, _layer: Any, _args: Any, _result: Any) -> None:
+    def end(self, _layer: RecurrentLayer, _args: Any, _result: Any) -> None:
         """After it has run."""
         self._directions = []
 
@@ -47,12 +49,12 @@ class Place:
 class EditedCell(Cell):
     """A layer's cell within an intervention; no kernel but the reference knows it, so that is what runs.
 
-    Zoneout is done here and not by the kernel, so that the changes come after it.
+    Zoneout is done here and not by the kernel, so that the changes come after it. It does not know its layer: whoever
+    holds a cell for longer, as a choice of kernels does, must not hold a net.
     """
 
     hidden_size: int
     inner: Cell
-    layer: RecurrentLayer
     edits: list[tuple[str, Change]] = field(default_factory=list)
     place: Place = field(default_factory=Place)
     handles: list[RemovableHandle] = field(default_factory=list)
@@ -64,7 +66,7 @@ class EditedCell(Cell):
             return layer.cell
         inner = layer.cell
         options: dict[str, Any] = {f.name: getattr(inner, f.name) for f in fields(Cell) if f.name != "zoneout"}
-        cell = cls(hidden_size=inner.width, inner=inner, layer=layer, **options)
+        cell = cls(hidden_size=inner.width, inner=inner, **options)
         cell.handles.append(layer.register_forward_pre_hook(cell.place.start))
         cell.handles.append(layer.register_forward_hook(cell.place.end))
         layer.cell = cell
@@ -101,13 +103,15 @@ class EditedCell(Cell):
         """One more change of "h" or "c", made after those that are there."""
         self.edits.append((part, change))
 
-    def remove(self, part: str, change: Change) -> None:
-        """Takes a change out; with the last one, the layer has its own cell again."""
+    def remove(self, layer: RecurrentLayer, part: str, change: Change) -> None:
+        """Takes a change out; with the last one, its layer has its own cell again."""
         self.edits.remove((part, change))
         if not self.edits:
-            self.layer.cell = self.inner
+            if layer.cell is self:
+                layer.cell = self.inner
             for handle in self.handles:
                 handle.remove()
+            self.handles.clear()
 
     def step(self, x_part: Tensor, state: State, recur: Recur) -> State:
         after = self._zone_out(state, self.inner.step(x_part, state, recur))
@@ -130,7 +134,7 @@ class EditedCell(Cell):
     def _keep(self, before: Tensor, after: Tensor, rate: float) -> Tensor:
         if not rate:
             return after
-        keep = torch.empty_like(after).bernoulli_(rate) if self.layer.training else rate
+        keep = torch.empty_like(after).bernoulli_(rate) if self.place.training else rate
         return keep * before + (1 - keep) * after
 
 

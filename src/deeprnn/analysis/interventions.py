@@ -255,7 +255,7 @@ class _Target:
         try:
             yield
         finally:
-            cell.remove(part, edit.of_step)
+            cell.remove(self.module, part, edit.of_step)
 
     def _checked_units(self, units: Units) -> Tensor:
         width = self.module.cell.output_width

@@ -1,14 +1,16 @@
 """What an analysis reads: held-out text side by side, its labels, and the states of a net at some of its characters."""
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from deeprnn.analysis import labels as label_sets
+from deeprnn.analysis.editedcell import own_cell
 from deeprnn.analysis.examples import Labels
 from deeprnn.analysis.labels import Kind
 from deeprnn.analysis.scores import Ints
@@ -147,12 +149,16 @@ def kind_of(documents: Sequence[Document]) -> Kind:
 
 
 def untrained(net: DeepRNN, seed: int) -> DeepRNN:
-    """The same net as it was before training, from the same initialisation; with its run's seed, those very weights."""
+    """The same net as it was before training, from the same initialisation; with its run's seed, those very weights.
+
+    An activation's own weights start anew where its modules have `reset_parameters`.
+    """
+    cells = copy.deepcopy([own_cell(cell) for cell in net.cells])
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         fresh = DeepRNN(
             net.input_size,
-            net.cells,
+            cells,
             net.output_size,
             dropout=net.dropout,
             variational=net.variational,
@@ -162,6 +168,12 @@ def untrained(net: DeepRNN, seed: int) -> DeepRNN:
             one_hot=net.one_hot,
             dtype=net.dtype,
         )
+        for module in dict.fromkeys(
+            part for layer in fresh.layers for phi in layer.children() for part in phi.modules()
+        ):
+            reset: Any = getattr(module, "reset_parameters", None)
+            if reset is not None:
+                reset()
     return fresh.to(net.device).eval()
 
 

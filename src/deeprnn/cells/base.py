@@ -7,9 +7,10 @@ from typing import ClassVar, Literal, TypeAlias
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from deeprnn.activations import Activation, function_of, name_of
+from deeprnn.reach import parameter_in_reach
 from deeprnn.state import State
 
 Direction: TypeAlias = Literal["forward", "reverse", "both"]
@@ -80,6 +81,7 @@ class Cell:
             raise ValueError(f"{self!r}: init is one of {', '.join(map(repr, _INITS))}.")
         for name in self.activation_fields:
             function_of(getattr(self, name))
+            _check_learned(name, getattr(self, name))
 
     def __repr__(self) -> str:
         """As one would write it: `GRU(64, zoneout=0.1)`."""
@@ -139,6 +141,19 @@ class Cell:
             for f in fields(self)
             if f.name not in shown and getattr(self, f.name) != f.default
         }
+
+
+def _check_learned(field: str, activation: Activation) -> None:
+    """Refuses a function with a weight that the layer can't find; it finds those of a module."""
+    if isinstance(activation, str | nn.Module):
+        return
+    weight = parameter_in_reach(activation)
+    if weight is not None:
+        raise TypeError(
+            f"{field}={name_of(activation)} is a function that reads the parameter {weight!r}: the net could neither "
+            f"train, move nor save it.\n  Give a torch.nn.Module, such as torch.nn.PReLU() or one of your own, whose "
+            f"parameters become the net's; a parameter that is not to be learned: {weight}.detach()."
+        )
 
 
 def normalise(value: Tensor, gain: Tensor) -> Tensor:

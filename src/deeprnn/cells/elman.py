@@ -16,7 +16,7 @@ class Elman(Cell):
 
     Args:
         hidden_size: H.
-        activation: phi, a name or any function of a tensor.
+        activation: phi, a name or any function of a tensor; a module's parameters are trained with the net.
 
     The layer's options (direction, layer_norm, zoneout, ...) are those of `Cell`.
 
