@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils import parametrizations, parametrize, prune
 
 from deeprnn import Elman
 from deeprnn.analysis import as_deep, record, zero
@@ -82,6 +83,57 @@ def test_the_weights_are_a_copy() -> None:
             parameter.zero_()
     assert torch.equal(module(x)[0], before)
     assert all(parameter.requires_grad for parameter in net.parameters())
+
+
+class HalfDropped(nn.Module):
+    def forward(self, weight: torch.Tensor) -> torch.Tensor:
+        return nn.functional.dropout(weight, 0.5, self.training)
+
+
+WAYS: dict[str, Any] = {
+    "pruned": lambda m, name: prune.l1_unstructured(m, name, amount=0.5),
+    "pruned-twice": lambda m, name: [prune.random_unstructured(m, name, amount=0.3) for _ in "12"],
+    "weight-norm": parametrizations.weight_norm,
+    "weight-norm-of-old": nn.utils.weight_norm,
+    "spectral-norm": parametrizations.spectral_norm,
+    "spectral-norm-of-old": nn.utils.spectral_norm,
+    "orthogonal": parametrizations.orthogonal,
+    "dropped": lambda m, name: parametrize.register_parametrization(m, name, HalfDropped()),
+}
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")  # that torch has new ways
+@pytest.mark.filterwarnings("ignore:RNN module weights")
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("kind", MODULES)
+def test_computed_weights_are_those_of_now(kind: str, way: str) -> None:
+    torch.manual_seed(0)
+    module = MODULES[kind](num_layers=2).double()
+    embedding, head = nn.Embedding(11, 4).double(), nn.Linear(5, 3).double()
+    for part, names in ((module, ("weight_hh_l0", "weight_ih_l1")), (embedding, ("weight",)), (head, ("weight",))):
+        for name in names:
+            WAYS[way](part, name)
+    ids = torch.randint(11, (T, B))
+    parts = nn.ModuleList([module, embedding, head])
+    optimizer = torch.optim.SGD(parts.parameters(), lr=0.1)
+    head(module(embedding(ids))[0]).square().sum().backward()
+    optimizer.step()  # what the hooks have put in place is now that of the call before
+    state = {name: value.clone() for name, value in parts.state_dict().items()}
+    net = as_deep(module, embedding=embedding, output=head)
+    assert net.training
+    assert all(torch.equal(value, state[name]) for name, value in parts.state_dict().items())
+    assert all(part.training for part in parts.modules())
+    parts.eval()
+    torch.testing.assert_close(net.eval()(ids).output, head(module(embedding(ids))[0]), rtol=0, atol=1e-12)
+
+
+def test_a_weight_of_unknown_making_is_refused() -> None:
+    gru = nn.GRU(4, 5)
+    weight = gru.weight_hh_l0.detach()
+    del gru.weight_hh_l0
+    gru.weight_hh_l0 = 2 * weight
+    with pytest.raises(ValueError, match="weight_hh_l0 is not a parameter of the GRU"):
+        as_deep(gru)
 
 
 def test_interventions_act_on_the_view_only() -> None:

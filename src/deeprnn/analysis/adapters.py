@@ -1,7 +1,13 @@
 """torch.nn.RNN, GRU and LSTM as a DeepRNN, so that all of the analysis works on them."""
 
+from collections.abc import Generator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrize, prune
+from torch.nn.utils.spectral_norm import SpectralNorm
+from torch.nn.utils.weight_norm import WeightNorm
 
 from deeprnn.cells import GRU, LSTM, Cell, Elman
 from deeprnn.deep import DeepRNN
@@ -19,6 +25,7 @@ def as_deep(
     Its `layers.{l}.weight_xh` is torch's `weight_ih_l{l}`, `.weight_hh` is `weight_hh_l{l}`; torch's two biases are
     summed, but for a GRU's b_hn, which stands inside the reset product and stays apart as `.bias_hn`. Later training
     of the module does not reach the copy: call this again. A top layer's `result.hidden` is the module's output.
+    Weights that are parametrised, pruned or normed (torch.nn.utils) are copied as what they are now, in evaluation.
     In training the DeepRNN's dropout also stands between the top layer and `output`; evaluated there is none.
 
     Args:
@@ -33,14 +40,15 @@ def as_deep(
 
     Raises:
         TypeError: not one of these modules (a subclass may compute anything).
-        ValueError: an LSTM with proj_size, which no cell here computes; or sizes that do not fit.
+        ValueError: an LSTM with proj_size, which no cell here computes; sizes that do not fit; or a weight that is
+            computed by something else than torch.nn.utils.
 
     >>> lstm = nn.LSTM(3, 4, num_layers=2)
     >>> x = torch.randn(5, 2, 3)
     >>> torch.allclose(as_deep(lstm)(x).hidden[1], lstm(x)[0], atol=1e-6)
     True
     """
-    if type(module) not in (nn.RNN, nn.GRU, nn.LSTM):
+    if parametrize.type_before_parametrizations(module) not in (nn.RNN, nn.GRU, nn.LSTM):
         raise TypeError(f"as_deep() takes a torch.nn.RNN, GRU or LSTM, not a {type(module).__name__}.")
     if module.proj_size:
         raise ValueError(
@@ -66,10 +74,12 @@ def as_deep(
     if embedding is not None:
         for name in ("layers.0.weight_xh", "layers.0.weight_xh_reverse"):
             if name in weights:
-                weights[name] = weights[name] @ embedding.weight.T
+                weights[name] = weights[name] @ _weight(embedding, "weight").T
     if output is not None:
-        weights["output.weight"] = output.weight
-        weights["output.bias"] = torch.zeros_like(output.weight[:, 0]) if output.bias is None else output.bias  # pyright: ignore[reportUnnecessaryComparison]
+        weights["output.weight"] = _weight(output, "weight")
+        biased = output.bias is not None  # pyright: ignore[reportUnnecessaryComparison]
+        zero = weights["output.weight"].new_zeros(output.out_features)
+        weights["output.bias"] = _weight(output, "bias") if biased else zero
     net.load_state_dict(weights)
     return net.train(module.training)
 
@@ -85,21 +95,54 @@ def _cell(module: nn.RNN | nn.GRU | nn.LSTM) -> Cell:
 
 def _weights(module: nn.RNN | nn.GRU | nn.LSTM) -> dict[str, Tensor]:
     """The module's weights by the names of a DeepRNN's state_dict."""
-    theirs, H = dict(module.named_parameters()), module.hidden_size
+    H = module.hidden_size
     ours: dict[str, Tensor] = {}
     for layer in range(module.num_layers):
         for suffix in ("", "_reverse")[: 2 if module.bidirectional else 1]:
             place = f"l{layer}{suffix}"
-            ours[f"layers.{layer}.weight_xh{suffix}"] = theirs[f"weight_ih_{place}"]
-            ours[f"layers.{layer}.weight_hh{suffix}"] = theirs[f"weight_hh_{place}"]
+            ours[f"layers.{layer}.weight_xh{suffix}"] = _weight(module, f"weight_ih_{place}")
+            ours[f"layers.{layer}.weight_hh{suffix}"] = _weight(module, f"weight_hh_{place}")
             if not module.bias:
                 continue
-            bias, recurrent = theirs[f"bias_ih_{place}"], theirs[f"bias_hh_{place}"]
+            bias, recurrent = _weight(module, f"bias_ih_{place}"), _weight(module, f"bias_hh_{place}")
             if isinstance(module, nn.GRU):
                 ours[f"layers.{layer}.bias_hn{suffix}"] = recurrent[2 * H :]
                 recurrent = torch.cat([recurrent[: 2 * H], torch.zeros_like(recurrent[2 * H :])])
             ours[f"layers.{layer}.bias{suffix}"] = bias + recurrent
     return ours
+
+
+def _weight(module: nn.Module, name: str) -> Tensor:
+    """One weight as it is now in evaluation, whichever way of torch.nn.utils computes it."""
+    if name in module._parameters:
+        return getattr(module, name)
+    with _evaluated(module):
+        if parametrize.is_parametrized(module, name):
+            return getattr(module, name)
+        for hook in module._forward_pre_hooks.values():
+            # They set the weight before each call of the module: what stands there now is of the last call.
+            if isinstance(hook, prune.BasePruningMethod) and hook._tensor_name == name:
+                return hook.apply_mask(module)
+            if isinstance(hook, WeightNorm) and hook.name == name:
+                return hook.compute_weight(module)
+            if isinstance(hook, SpectralNorm) and hook.name == name:
+                return hook.compute_weight(module, do_power_iteration=False)
+    raise ValueError(
+        f"{name} is not a parameter of the {type(module).__name__}, and nothing of torch.nn.utils computes it; "
+        f"make what it computes a parameter of the module before as_deep()."
+    )
+
+
+@contextmanager
+def _evaluated(module: nn.Module) -> Generator[None]:
+    """Within the block, the module and its parts are in evaluation, where norms are fixed and nothing is drawn."""
+    modes = {part: part.training for part in module.modules()}
+    module.eval()
+    try:
+        yield
+    finally:
+        for part, training in modes.items():
+            part.training = training
 
 
 def _check_embedding(module: nn.RNN | nn.GRU | nn.LSTM, embedding: nn.Embedding) -> None:
