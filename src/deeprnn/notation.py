@@ -11,7 +11,9 @@ from deeprnn.cells import CELLS, Cell
 
 EXAMPLE = "2x gru:256 elman:128:relu"
 
-_REPEAT = re.compile(r"(\d+)[x*](.*)")
+_REPEAT = re.compile(r"([0-9]+)[x*](.*)")
+_DIGITS = 15
+"""No width has more; more digits than 4,300 are not even a number to Python."""
 
 
 def parse_layers(text: str) -> list[Cell]:
@@ -35,7 +37,7 @@ def parse_layers(text: str) -> list[Cell]:
         if match:
             if repeat is not None:
                 raise _error(text, word, "two repetitions follow each other")
-            repeat, layer = int(match[1]), match[2]
+            repeat, layer = int(match[1][:_DIGITS]), match[2]
             if not 1 <= repeat <= 1000:
                 raise _error(text, word, "a layer is repeated 1 to 1000 times")
         if layer:
@@ -54,8 +56,10 @@ def _parse_cell(text: str, word: str) -> Cell:
     if name.lower() not in kinds:
         raise _error(text, word, f"there is no cell {name!r}{_meant(name.lower(), kinds)}")
     kind = kinds[name.lower()]
-    if not rest or not rest[0].isdigit() or int(rest[0]) < 1:
+    if not rest or not re.fullmatch("[0-9]+", rest[0]) or not rest[0].strip("0"):
         raise _error(text, word, f"a width follows the cell, as in {name.lower()}:256")
+    if len(rest[0].lstrip("0")) > _DIGITS:
+        raise _error(text, word, f"a width of {len(rest[0])} digits is larger than any network")
     defaults = {f.name: f.default for f in fields(kind) if f.name != "hidden_size"}
     options: dict[str, Any] = {}
     for part in rest[1:]:
@@ -104,4 +108,4 @@ def _meant(name: str, known: Mapping[str, Any]) -> str:
 
 
 def _error(text: str, word: str, reason: str) -> ValueError:
-    return ValueError(f"layers={text!r}: {word!r} is not understood: {reason}.\n  a line that works: {EXAMPLE!r}")
+    return ValueError(f"layers={text!r}: {word!r} is not understood: {reason}.\n  one that works: {EXAMPLE!r}")

@@ -60,6 +60,7 @@ def draw(
         raise typer.BadParameter("a run has its own network; --dropout, --residual and such go with --layers.")
     with told_plainly():
         from deeprnn import DeepRNN
+        from deeprnn.cli.size import check_drawn, weights
         from deeprnn.cli.terminal import write
         from deeprnn.diagram import draw as draw_net
         from deeprnn.notation import parse_layers
@@ -68,9 +69,13 @@ def draw(
             assert run is not None
             net, out = DeepRNN.load(run), out or run / "net.svg"
         else:
+            cells = parse_layers(layers)
+            check_drawn(
+                weights(cells, input_size, output_size, input_to_all=input_to_all, output_from_all=output_from_all)
+            )
             net = DeepRNN(
                 input_size,
-                parse_layers(layers),
+                cells,
                 output_size or None,
                 dropout=dropout,
                 variational=variational,

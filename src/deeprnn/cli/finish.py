@@ -1,6 +1,5 @@
 """What follows a training: its figures, a sample, and what to type next."""
 
-import shlex
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,7 +29,7 @@ def finish(trained: "Trained") -> None:
         typer.Exit: something failed; the status is 1.
     """
     from deeprnn.cli.progress import clock
-    from deeprnn.cli.terminal import print_rows, stdout
+    from deeprnn.cli.terminal import print_rows, shell_word, stdout
     from deeprnn.diagram import draw
     from deeprnn.training.errors import writing
 
@@ -58,9 +57,9 @@ def finish(trained: "Trained") -> None:
             f"  When the cause is removed, this does the rest:  {resume_command(run.path)}"
         )
         raise typer.Exit(1)
-    name = shlex.quote(str(run.path))
+    name = shell_word(str(run.path))
     console.print(
-        f"next:  deeprnn sample {name} --prompt {shlex.quote(prompt.strip() or 'The ')}\n"
+        f"next:  deeprnn sample {name} --prompt {shell_word(prompt.strip() or 'The ')}\n"
         f"       deeprnn evaluate {name} --text FILE",
         soft_wrap=True,
     )
@@ -68,7 +67,9 @@ def finish(trained: "Trained") -> None:
 
 def resume_command(path: Path) -> str:
     """The command that continues the run in a directory."""
-    return f"deeprnn train --out {shlex.quote(str(path))} --resume"
+    from deeprnn.cli.terminal import shell_word
+
+    return f"deeprnn train --out {shell_word(str(path))} --resume"
 
 
 def _evaluate(trained: "Trained", console: "Terminal") -> None:
@@ -101,7 +102,7 @@ def _sample(trained: "Trained", console: "Terminal") -> str:
     written = training.sample(trained.net, vocabulary, prompt, length=400, temperature=0.7, seed=0)
     text = Text.assemble((visible(prompt), "dim"), visible(written))
     console.print(Panel(text, title="a sample", title_align="left"))
-    return visible(prompt)
+    return prompt
 
 
 def _prompt(beginning: str) -> str:

@@ -3,15 +3,21 @@
 import contextlib
 import os
 import re
+import shlex
 import sys
 from collections.abc import Sequence
 from typing import Any, TextIO
+from weakref import WeakKeyDictionary
 
 from rich.console import Console
 from rich.text import Text
 
 NAME_WIDTH = 20
 """The column at which the values of `print_rows` begin."""
+
+
+_failures: WeakKeyDictionary[TextIO, OSError] = WeakKeyDictionary()
+"""Streams that could not be written, and why."""
 
 
 class Surviving:
@@ -22,7 +28,11 @@ class Surviving:
 
     def __init__(self, stream: TextIO | None) -> None:
         self._stream = lenient(stream)
-        self.failure: OSError | None = None
+
+    @property
+    def failure(self) -> OSError | None:
+        """Why the stream is written to no longer, whoever wrote."""
+        return None if self._stream is None else _failures.get(self._stream)
 
     def write(self, text: str) -> int:
         self._attempt("write", text)
@@ -40,7 +50,7 @@ class Surviving:
         try:
             getattr(self._stream, method)(*arguments)
         except OSError as error:
-            self.failure = error
+            _failures[self._stream] = error
             _discard(self._stream)
 
 
@@ -110,6 +120,24 @@ def visible(text: str) -> str:
     return _CONTROLS.sub(lambda match: ascii(match[0])[1:-1], text.replace("\r\n", "\n"))
 
 
+def shell_word(text: str) -> str:
+    r"""Text as one word of a shell's command line; what can't be shown or is not UTF-8 in bash's form.
+
+    >>> shell_word("runs/a b"), shell_word("caf\udce9")
+    ("'runs/a b'", "$'caf\\xe9'")
+    """
+    if not _CONTROLS.search(text) and text.isprintable():
+        return shlex.quote(text)
+    content = text.encode(errors="surrogateescape") if _DECODED.fullmatch(text) else text.encode(errors="replace")
+    return "$'" + "".join(_shell_byte(byte) for byte in content) + "'"
+
+
+def _shell_byte(byte: int) -> str:
+    return f"\\{byte:c}" if byte in b"\\'" else f"{byte:c}" if 0x20 <= byte < 0x7F else f"\\x{byte:02x}"
+
+
+_DECODED = re.compile("[^\ud800-\udc7f\udd00-\udfff]*")
+"""What os.fsdecode can give: lone surrogates that stand for bytes, and no others."""
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 """Control characters, and those that turn the direction of writing."""
 

@@ -104,6 +104,7 @@ def _begin(run: "Run", asked: Mapping[str, Any], *, overwrite: bool) -> "Trained
     device = make_fabric(settings).device
     corpus = Corpus.from_files(asked["text"]) if asked["text"] else Corpus.of_python()
     vocabulary = VOCABULARIES[asked["vocabulary"]].of(corpus.training)
+    _check_size(cells, corpus, len(vocabulary), asked)
     net = _build(cells, len(vocabulary), asked).to(device)
     _introduce(console, corpus, vocabulary, net)
     seconds = None
@@ -162,6 +163,20 @@ def _build(cells: Sequence[Any], symbols: int, asked: Mapping[str, Any]) -> Any:
 
     torch.manual_seed(asked["seed"])
     return DeepRNN(symbols, cells, symbols, one_hot=True, **{name: asked[name] for name in _NET_OPTIONS})
+
+
+def _check_size(cells: Sequence[Any], corpus: "Corpus", symbols: int, asked: Mapping[str, Any]) -> None:
+    """Raises ValueError where this machine's memory can't hold the training."""
+    from deeprnn.cli.size import check_trained, weights
+
+    length = sum(len(document.content) + 1 for document in corpus.training)
+    count = weights(
+        cells, symbols, symbols, input_to_all=asked["input_to_all"], output_from_all=asked["output_from_all"]
+    )
+    window = min(asked["window"], length)
+    batch = min(asked["batch"], max(length // window, 1))
+    width = {"64-true": 8, "bf16-true": 2}.get(asked["precision"], 4)
+    check_trained(count, cells, symbols, batch=batch, window=window, width=width)
 
 
 def _introduce(console: Any, corpus: "Corpus", vocabulary: "Vocabulary", net: Any) -> None:

@@ -1,23 +1,30 @@
 """Where a network computes, and with how many threads."""
 
+import re
+
 import torch
+
+_NAME = re.compile(r"auto|cpu|mps|cuda(:[0-9]{1,3})?")
 
 
 def choose_device(name: str) -> torch.device:
-    """The device of a name, or of "auto": the machine's accelerator, else the CPU.
+    """The device of a name: "cpu", "cuda", "cuda:1", "mps", or "auto": the machine's accelerator, else the CPU.
 
     Raises:
         ValueError: there is no such device here.
     """
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"--device must be cpu, cuda, cuda:1, mps or auto, got {name!r}.")
     if name == "auto":
         accelerator = torch.accelerator.current_accelerator(check_available=True)
-        return torch.device("cpu") if accelerator is None else accelerator
+        found = accelerator.type if accelerator is not None else "cpu"
+        name = found if _NAME.fullmatch(found) else "cpu"
     try:
         device = torch.device(name)
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).splitlines()[0]
-        raise ValueError(f"--device {name}: {reason}; --device cpu works everywhere.") from None
+        raise ValueError(f"--device {name}: {reason}\n  --device cpu works everywhere.") from None
     return device
 
 

@@ -1,17 +1,18 @@
-"""Ctrl-C and SIGTERM taken as a wish, so that a step is never cut in two."""
+"""Ctrl-C, SIGTERM and a closed terminal taken as a wish, so that a step is never cut in two."""
 
 import signal
 import threading
 from types import FrameType, TracebackType
 from typing import Any
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
 class Interrupts:
     """Within the block, `asked` becomes True when an interrupt comes; a second Ctrl-C interrupts at once.
 
-    Signals reach a program's main thread only: elsewhere the block changes nothing.
+    Signals reach a program's main thread only: elsewhere the block changes nothing. A signal that the program was
+    started to ignore (`nohup`, a shell's background job) stays ignored.
     """
 
     def __init__(self) -> None:
@@ -21,6 +22,8 @@ class Interrupts:
     def __enter__(self) -> "Interrupts":
         if threading.current_thread() is threading.main_thread():
             for number in _SIGNALS:
+                if signal.getsignal(number) is signal.SIG_IGN:
+                    continue
                 self._before[number] = signal.signal(number, self._note)
         return self
 

@@ -41,14 +41,14 @@ class Settings:
     def __post_init__(self) -> None:
         self._need("batch", self.batch >= 1, "at least 1")
         self._need("window", self.window >= 1, "at least 1")
-        self._need("learning_rate", 0 < self.learning_rate < float("inf"), "a number above 0")
-        self._need("weight_decay", 0 <= self.weight_decay < float("inf"), "0 or more")
+        self._need("learning_rate", 0 < self.learning_rate < float("inf"), "a finite number greater than 0")
+        self._need("weight_decay", 0 <= self.weight_decay < float("inf"), "a finite number, 0 or more")
         self._need("warm_up", self.warm_up >= 0, "0 or more")
-        self._need("clip", self.clip > 0, "above 0")
+        self._need("clip", self.clip > 0, "greater than 0")
         self._need("seed", 0 <= self.seed < 2**63, "0 or more, below 2**63")
-        self._need("threads", self.threads is None or self.threads >= 1, "at least 1")
+        self._need("threads", self.threads is None or 1 <= self.threads <= 1024, "1 to 1024")
         self._need("precision", self.precision in get_args(Precision), f"one of {', '.join(get_args(Precision))}")
-        self._need("checkpoint_seconds", self.checkpoint_seconds >= 0, "0 or more")
+        self._need("checkpoint_seconds", 0 <= self.checkpoint_seconds < float("inf"), "a finite number, 0 or more")
 
     def to_json(self) -> dict[str, Any]:
         """The settings by name."""
@@ -70,4 +70,4 @@ class Settings:
     def _need(self, name: str, holds: bool, what: str) -> None:
         if not holds:
             option = name.replace("_", "-")
-            raise ValueError(f"--{option} {getattr(self, name)} ({name} of Settings): it is {what}.")
+            raise ValueError(f"--{option} must be {what}, got {getattr(self, name)} ({name} of Settings).")

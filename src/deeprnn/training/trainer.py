@@ -11,6 +11,7 @@ from torch.utils import _pytree as pytree
 
 from deeprnn.deep import DeepRNN
 from deeprnn.text import Streams
+from deeprnn.training.device import choose_device
 from deeprnn.training.schedule import Course
 from deeprnn.training.settings import Settings
 
@@ -140,11 +141,15 @@ def make_fabric(settings: Settings) -> Any:
     """
     from lightning_fabric import Fabric
 
-    kind, _, index = settings.device.partition(":")
+    device = choose_device(settings.device)
     try:
-        return Fabric(accelerator=kind, devices=[int(index)] if index else 1, precision=settings.precision)
+        return Fabric(
+            accelerator=device.type,
+            devices=[device.index or 0] if device.type == "cuda" else 1,
+            precision=settings.precision,
+        )
     except Exception as error:
-        raise ValueError(f"--device {settings.device}: {error}") from error
+        raise ValueError(f"--device {settings.device}, --precision {settings.precision}: {error}") from error
 
 
 def _adamw(net: DeepRNN, settings: Settings) -> torch.optim.AdamW:
