@@ -13,8 +13,9 @@ from torch.utils import _pytree as pytree
 from deeprnn import saving
 from deeprnn.activations import Function
 from deeprnn.cells import Cell
+from deeprnn.consistency import check_build, check_layer, check_output
 from deeprnn.inputs import Inputs, Lengths, prepare
-from deeprnn.layer import RecurrentLayer
+from deeprnn.layer import LayerResult, RecurrentLayer
 from deeprnn.state import DeepState, State
 from deeprnn.stateforms import StateForm, one_a_layer
 from deeprnn.summary import summarise
@@ -99,7 +100,7 @@ class DeepRNN(nn.Module):
     ) -> None:
         super().__init__()
         cells = tuple(layers)
-        _check_build(input_size, cells, output_size, dropout, residual)
+        check_build(input_size, cells, output_size, dropout, residual, dtype)
         self.input_size = input_size
         self.output_size = output_size
         self.batch_first = batch_first
@@ -178,6 +179,7 @@ class DeepRNN(nn.Module):
         inputs, given = self.prepared(x, state, lengths=lengths, resets=resets)
         read, hidden, passed, states, every_c = inputs.x, [], [], [], []
         for index, layer in enumerate(self.recurrent_layers):
+            check_layer(index, layer, read.device)
             result = layer(
                 read,
                 given[index],
@@ -185,6 +187,11 @@ class DeepRNN(nn.Module):
                 resets=inputs.resets,
                 wants_cells=cells,
             )
+            if not (isinstance(result, LayerResult) and isinstance(result.hidden, Tensor)):  # pyright: ignore[reportUnnecessaryIsInstance]
+                raise TypeError(
+                    f"a forward hook of layers.{index} returned a {type(result).__name__}, expected a LayerResult of "
+                    f"tensors; to change what the layer passes up, return result._replace(hidden=...)."
+                )
             # What is returned lies on the way to the output, so gradients with respect to it are those of the path.
             hidden.append(inputs.restore(result.hidden))
             states.append(result.state)
@@ -230,6 +237,8 @@ class DeepRNN(nn.Module):
             batch_size: B; None for unbatched states (H_l,).
         """
         batch = 1 if batch_size is None else batch_size
+        if not isinstance(batch, int) or batch < 0:  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ValueError(f"initial_state({batch_size!r}): the number of rows B, at least 0, or None for unbatched.")
         state = DeepState(tuple(layer.initial_state(batch) for layer in self.recurrent_layers))
         return state.rows(0) if batch_size is None else state
 
@@ -310,28 +319,7 @@ class DeepRNN(nn.Module):
         return torch.cat([below, x.to(below.dtype)], dim=-1)
 
     def _output(self, output: nn.Linear, passed: Sequence[Tensor]) -> Tensor:
-        if self.output_from_all:
-            return output(torch.cat([self._drop(hidden) for hidden in passed], dim=-1))
-        return output(self._drop(passed[-1]))
-
-
-def _check_build(
-    input_size: int, cells: tuple[Cell, ...], output_size: int | None, dropout: float, residual: bool
-) -> None:
-    if input_size < 1:
-        raise ValueError(f"DeepRNN(input_size={input_size}): the input has at least one feature.")
-    if output_size is not None and output_size < 1:
-        raise ValueError(f"DeepRNN(output_size={output_size}): at least 1, or None for no output layer.")
-    if not cells:
-        raise ValueError("DeepRNN(layers=[]): give at least one cell, such as [GRU(64)].")
-    for index, cell in enumerate(cells):
-        if not isinstance(cell, Cell):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise TypeError(f"DeepRNN(layers=[...]): layers[{index}] is {cell!r}, expected a cell such as GRU(64).")
-    if not 0.0 <= dropout < 1.0:
-        raise ValueError(f"DeepRNN(dropout={dropout}): a probability in [0, 1).")
-    widths = [cell.output_width for cell in cells]
-    if residual and len(set(widths)) > 1:
-        raise ValueError(
-            f"DeepRNN(residual=True): the layers write {', '.join(map(str, widths))} features,\n"
-            f"  and a residual connection adds equal widths only; make them equal, or leave residual out."
-        )
+        every = [self._drop(hidden) for hidden in (passed if self.output_from_all else passed[-1:])]
+        read = every[0] if len(every) == 1 else torch.cat(every, dim=-1)
+        check_output(output, read)
+        return output(read)

@@ -70,6 +70,8 @@ class RecurrentLayer(nn.Module):
 
     @cell.setter
     def cell(self, cell: Cell) -> None:
+        if not isinstance(cell, Cell):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(f"layer.cell = {cell!r}: expected a cell such as GRU(64).")
         if "_cell" in self.__dict__:
             before, after = self._shapes(self._cell), self._shapes(cell)
             if before != after or self._cell.directions != cell.directions:
@@ -214,6 +216,10 @@ class RecurrentLayer(nn.Module):
             # A parametrised weight is an attribute, not a parameter.
             weight = parameters.get(name + suffix)
             weight = getattr(self, name + suffix) if weight is None else weight
+            if weight is None:
+                raise ValueError(
+                    f"{name + suffix} of this layer is None; build the cell without it, as bias=False does."
+                )
             weights[name] = weight if weight.dtype == dtype else weight.to(dtype)
         return weights
 

@@ -10,7 +10,7 @@ from deeprnn.layer import RecurrentLayer
 _HEADINGS = ("layer", "cell", "options", "reads", "writes", "parameters", "kernel", "why not a faster one")
 
 
-def summarise(layers: Sequence[RecurrentLayer], output: nn.Linear | None, *, output_reads: str) -> str:
+def summarise(layers: Sequence[RecurrentLayer], output: nn.Module | None, *, output_reads: str) -> str:
     """The table of `DeepRNN.summary`, for a plain call (no lengths, no resets) in the layers' present mode.
 
     Args:
@@ -21,8 +21,9 @@ def summarise(layers: Sequence[RecurrentLayer], output: nn.Linear | None, *, out
     rows: list[Sequence[str]] = [_HEADINGS]
     rows += [_layer_row(index, layer) for index, layer in enumerate(layers)]
     if output is not None:
-        reads, writes = str(output.in_features), str(output.out_features)
-        rows.append(("output", "Linear", output_reads, reads, writes, _count(output), "", ""))
+        # A person may have put another module there.
+        reads, writes = (str(getattr(output, name, "")) for name in ("in_features", "out_features"))
+        rows.append(("output", type(output).__name__, output_reads, reads, writes, _count(output), "", ""))
     widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADINGS))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     shared = {p: p.numel() for part in (*layers, output) if part is not None for p in part.parameters()}
