@@ -163,6 +163,13 @@ def test_a_file_that_vanishes_while_the_texts_are_read_is_left_out_and_told(
     assert found.notices == [f"left out 1 file deleted while the texts were read, such as {texts / 'b.txt'}"]
 
 
+def test_a_file_given_by_name_is_read_though_it_holds_zero_bytes_and_that_is_told(texts: Path) -> None:
+    (texts / "wide.txt").write_text("wide", encoding="utf-16-le")
+    assert names(texts / "wide.txt") == ["wide.txt"]
+    assert notices(texts / "wide.txt") == [f"{texts / 'wide.txt'} holds zero bytes: is it text, and UTF-8?"]
+    assert len(names(texts)) == 3
+
+
 def test_a_path_with_a_zero_byte_does_not_exist() -> None:
     with pytest.raises(TextError, match="does not exist"):
         read_files([Path("a\0b")])

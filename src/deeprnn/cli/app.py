@@ -1,5 +1,6 @@
 """The commands joined to one program."""
 
+import signal
 import sys
 from typing import Annotated
 
@@ -55,3 +56,5 @@ def main() -> None:
             app()
     except typer.Exit as end:
         raise SystemExit(end.exit_code) from None
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is done; Ctrl-C pressed twice must not disturb the end

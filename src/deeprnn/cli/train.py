@@ -215,9 +215,10 @@ def _check_unchanged(run: "Run", asked: Mapping[str, Any], given: Sequence[str])
     stored["steps"] = None if timed or plan.course is None else plan.course.planned
     for name in given:
         if name in stored and wanted[name] != stored[name]:
+            before = "" if name in ("text", "layers", "corpus") or stored[name] is None else f" ({stored[name]})"
             raise ValueError(
-                f"--{name.replace('_', '-')} differs from what {run.path} was started with, and a resumed run keeps "
-                f"its settings.\n  Leave the option out, or start another run in another directory."
+                f"--{name.replace('_', '-')} differs from what {run.path} was started with{before}, and a resumed run "
+                f"keeps its settings.\n  Leave the option out, or start another run in another directory."
             )
 
 

@@ -86,6 +86,7 @@ class _Search:
     def __init__(self) -> None:
         self.files: list[TextFile] = []
         self._left_out: dict[tuple[str, str], list[Path]] = {}
+        self._remarks: list[str] = []
         self._seen: set[tuple[int, int]] = set()
 
     def add(self, given: Path) -> None:
@@ -108,8 +109,8 @@ class _Search:
             self._read(path, top, named=False)
 
     def notices(self) -> list[str]:
-        """What was left out, a line for each reason."""
-        return [
+        """What a reader should know, a line each: remarks, and what was left out for which reason."""
+        return self._remarks + [
             f"left out {len(paths)} {one if len(paths) == 1 else several}, such as {paths[0]}"
             for (one, several), paths in self._left_out.items()
         ]
@@ -145,9 +146,11 @@ class _Search:
                 if (status.st_dev, status.st_ino) in self._seen:
                     return
                 self._seen.add((status.st_dev, status.st_ino))
-                if not named and b"\0" in file.read(_BEGINNING):
-                    self._leave_out(path, ("binary file", "binary files"))
-                    return
+                if b"\0" in file.read(_BEGINNING):
+                    if not named:
+                        self._leave_out(path, ("binary file", "binary files"))
+                        return
+                    self._remarks.append(f"{path} holds zero bytes: is it text, and UTF-8?")
                 file.seek(0)
                 content = file.read()
         except FileNotFoundError:
