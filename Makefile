@@ -9,15 +9,24 @@ ALL_READY := $(VENV)/.all-ready
 KERNELS := CMakeLists.txt $(wildcard csrc/*.cpp csrc/*.h)
 INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt --build-constraint constraints.txt
 
-.PHONY: help demo test bench check sanitize accuracy dist docs format clean
+ifneq ($(origin PYTHON), file)
+ifneq ($(wildcard $(BIN)/python),)
+ifneq ($(shell $(PYTHON) -V), $(shell $(BIN)/python -V))
+$(error $(VENV) holds $(shell $(BIN)/python -V), not $(shell $(PYTHON) -V): make clean first, or give VENV=.venv-other)
+endif
+endif
+endif
+
+.PHONY: help demo test test-quick test-kernels bench check sanitize accuracy dist docs format clean
 
 help:  ## what there is
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 14
 
 $(READY): pyproject.toml constraints.txt $(KERNELS)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "deeprnn needs Python 3.11 or later; run: make PYTHON=python3.11 ..." >&2; exit 1; }
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV) || \
+		{ echo "$(PYTHON) can't make virtual environments; on Debian: apt install python3-venv" >&2; exit 1; }
 	$(BIN)/python -m pip install --quiet --upgrade "$$(grep '^pip==' constraints.txt)"
 	@echo "installing deeprnn and compiling its kernels into $(VENV): a minute or two the first time"
 	$(INSTALL) --editable '.[analysis]'
@@ -36,6 +45,12 @@ demo: $(READY)  ## train a deep RNN on Python's own sources for DEMO_MINUTES (3)
 test: $(ALL_READY)  ## the whole test suite
 	$(BIN)/python -m pytest
 
+test-quick: $(ALL_READY)  ## all tests but those marked slow, on all cores
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m "not slow" --numprocesses auto --dist loadfile
+
+test-kernels: $(ALL_READY)  ## the kernels' tests
+	$(BIN)/python -m pytest -q tests/kernels
+
 bench: $(ALL_READY)  ## the grid beside torch, JAX and ONNX Runtime, into benchmarks/results; BENCH=--quick for a look
 	$(BIN)/python -m benchmarks $(BENCH)
 
@@ -45,24 +60,24 @@ check: $(ALL_READY)  ## format, lint, types, import directions
 	$(BIN)/basedpyright
 	$(BIN)/lint-imports
 	$(BIN)/clang-format --dry-run -Werror csrc/*.h csrc/*.cpp csrc/tests/*.cpp
-	$(BIN)/cmake -S . -B build/strict -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN))/ninja \
-		-DPython_EXECUTABLE=$(abspath $(BIN))/python -DDEEPRNN_STRICT=ON >/dev/null
+	$(BIN)/cmake -S . -B build/strict -G Ninja -DCMAKE_MAKE_PROGRAM="$(CURDIR)/$(BIN)/ninja" \
+		-DPython_EXECUTABLE="$(CURDIR)/$(BIN)/python" -DDEEPRNN_STRICT=ON >/dev/null
 	$(BIN)/cmake --build build/strict
 
 sanitize: $(ALL_READY)  ## the kernels under AddressSanitizer, UBSan and ThreadSanitizer: some ten minutes
-	PYTHON=$(abspath $(BIN))/python tests/kernels/sanitize.sh
+	PYTHON="$(CURDIR)/$(BIN)/python" tests/kernels/sanitize.sh
 
 accuracy: $(ALL_READY)  ## the errors of the kernels' own functions over every float: minutes for each instruction set
-	$(BIN)/cmake -S . -B build/accuracy -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN))/ninja \
+	$(BIN)/cmake -S . -B build/accuracy -G Ninja -DCMAKE_MAKE_PROGRAM="$(CURDIR)/$(BIN)/ninja" \
 		-DDEEPRNN_PYTHON=OFF >/dev/null
 	$(BIN)/cmake --build build/accuracy --target all_floats
 	build/accuracy/all_floats
 
 dist: $(ALL_READY)  ## a wheel and an sdist, into dist/; the wheel is tried in an environment of its own
 	$(BIN)/python -m build --no-isolation --outdir dist .
-	tests/kernels/try_wheel.sh $(abspath $(BIN))/python
+	tests/kernels/try_wheel.sh "$(CURDIR)/$(BIN)/python"
 
-format: $(ALL_READY)  ## let the formatter have its way
+format: $(ALL_READY)  ## format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 

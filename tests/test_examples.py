@@ -22,6 +22,8 @@ import torch
 
 from deeprnn import GRU, DeepRNN, Elman
 
+pytestmark = pytest.mark.slow
+
 PROJECT = Path(__file__).parent.parent
 DATA = Path(os.environ.get("DEEPRNN_DATA", PROJECT.parent / "shared" / "data"))
 

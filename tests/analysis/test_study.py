@@ -20,6 +20,8 @@ from deeprnn.cli import app
 from deeprnn.text import BOUNDARY, Bytes, Characters, Corpus, Document, TextError
 from deeprnn.training import Settings, train
 
+pytestmark = pytest.mark.slow
+
 TINY = Effort(
     files=16,
     per_file=400,

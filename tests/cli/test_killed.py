@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 COMMAND = [
     sys.executable, "-c", "from deeprnn.cli import main; main()", "train", "--layers", "gru:12 lstm:9:zoneout=0.1",
     "--steps", "200", "--batch", "4", "--window", "16", "--dropout", "0.2", "--threads", "1", "--seed", "5",

@@ -15,6 +15,8 @@ from deeprnn.cells import Cell
 from deeprnn.explorer.embedding import config_of, pack, why_not
 from deeprnn.explorer.page import web_file
 
+pytestmark = pytest.mark.slow
+
 SYMBOLS = 11
 
 MIXED: dict[str, tuple[Sequence[Cell], dict[str, Any]]] = {

@@ -19,6 +19,8 @@ from deeprnn.explorer.how import how_each_was_made
 from deeprnn.explorer.texts import LENGTH, choose
 from deeprnn.text import Bytes, Characters, Document
 
+pytestmark = pytest.mark.slow
+
 LARGEST = 15_000_000
 SLOWEST = 2.0
 

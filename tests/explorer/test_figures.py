@@ -8,6 +8,8 @@ import pytest
 
 from deeprnn.explorer.figures import measured
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def summary(run: Path) -> dict[str, Any]:

@@ -17,6 +17,8 @@ from deeprnn.analysis.ripple import ripples
 from deeprnn.text import BOUNDARY, Vocabulary
 from deeprnn.training import Run
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def net(run: Path) -> DeepRNN:

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from viewing import show
 
+pytestmark = pytest.mark.slow
+
 VIEWS = ("matrix", "live", "ripples", "reader", "selection", "lens", "ablation", "timescales", "progress")
 
 

@@ -9,6 +9,8 @@ from deeprnn.explorer.page import web_file
 from deeprnn.explorer.texts import describe_vocabulary
 from deeprnn.text import Bytes, Characters, Vocabulary
 
+pytestmark = pytest.mark.slow
+
 TEXTS = ["", "cab\n\tx  Z", "naïve – 漢字 😀!", "\x00\x7f"]
 
 
