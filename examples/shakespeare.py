@@ -14,14 +14,13 @@ is how settings are compared. The run's directory is one that `deeprnn sample` a
 """
 
 import argparse
-import json
 import math
 import sys
 from pathlib import Path
 
 import torch
 
-from deeprnn import DeepRNN, atomic
+from deeprnn import DeepRNN
 from deeprnn.cli.figures import evaluate_shown
 from deeprnn.cli.progress import TrainingDisplay
 from deeprnn.cli.terminal import stderr
@@ -77,7 +76,7 @@ def main(options: argparse.Namespace) -> None:
             progress=display,
         )
     held_out = evaluate_shown(trained.net, corpus.held_out, vocabulary, stderr())
-    atomic.write_text(trained.run.evaluation_file, json.dumps(held_out.to_json(), indent=2) + "\n")
+    trained.run.write_evaluation(held_out)
     print(f"{options.layers}: {trained.steps:,} steps, {trained.characters:,} characters, {trained.seconds:.1f} s")
     part = "the last tenth of the training part" if options.choose else "the last 10 %"
     print(f"{held_out.nats_per_character:.4f} nats a character on {part} ({held_out.characters:,} characters)")

@@ -22,6 +22,16 @@ from deeprnn.summary import summarise
 
 _OPTIONS = ("batch_first", "dropout", "variational", "residual", "input_to_all", "output_from_all", "one_hot")
 """The stack's options: arguments of DeepRNN that a saved net's configuration repeats."""
+_ENTRIES: dict[str, tuple[type, ...]] = {
+    "format": (str,),
+    "input_size": (int,),
+    "output_size": (int, type(None)),
+    "layers": (list,),
+    "dtype": (str,),
+    **dict.fromkeys(_OPTIONS, (bool,)),
+    "dropout": (int, float),
+}
+"""A configuration's entries, and what each may be."""
 
 
 class Result(NamedTuple):
@@ -252,13 +262,24 @@ class DeepRNN(nn.Module):
         reads = "reads all layers" if self.output_from_all else "reads the top layer"
         return summarise(self.recurrent_layers, self.output, output_reads=reads)
 
-    def save(self, directory: str | Path) -> None:
+    def save(self, directory: str | Path, *, metadata: Mapping[str, str] | None = None) -> None:
         """Writes `model.safetensors` and `config.json`, each whole or not at all; makes the directory.
+
+        Both carry a digest, and the weights that of their configuration, so that `load` finds damage.
+
+        Args:
+            directory: where they go. A network that was saved there before is replaced; files of these names that
+                are not DeepRNN's are left as they are.
+            metadata: strings that stay with the weights, such as where they came from.
+
+        Raises:
+            FileExistsError: the directory holds another library's `config.json` or `model.safetensors`.
+            OSError: it can't be written.
 
         Warns:
             UserWarning: the net has activations that are not names; they can't be written, and `load` asks for them.
         """
-        saving.write_net(Path(directory), self._config(), self.state_dict())
+        saving.write_net(Path(directory), self._config(), self.state_dict(), metadata or {})
 
     @classmethod
     def load(
@@ -277,20 +298,24 @@ class DeepRNN(nn.Module):
             device: where the parameters go.
 
         Raises:
-            FileNotFoundError, ValueError: a file is missing, truncated, or does not fit; the message names it.
+            FileNotFoundError, ValueError: a file is missing, damaged, or does not fit; the message names it.
+
+        Warns:
+            UserWarning: a file carries no digest, since an older version or another program wrote it.
         """
         directory = Path(directory)
         config = saving.read_config(directory)
-        config.setdefault("one_hot", False)  # absent from nets that were saved before there was one_hot
         path = directory / saving.CONFIG
-        cells = saving.cells_from_json(config.get("layers"), functions or {}, path)
+        arguments = {"one_hot": False, **config}  # absent from nets that were saved before there was one_hot
+        saving.check_entries(arguments, _ENTRIES, path)
+        cells = saving.cells_from_json(config["layers"], functions or {}, path)
         try:
-            dtype = getattr(torch, config["dtype"])
-            arguments = {name: config[name] for name in ("input_size", "output_size", *_OPTIONS)}
+            dtype = saving.dtype_of(config["dtype"])
+            arguments = {name: arguments[name] for name in ("input_size", "output_size", *_OPTIONS)}
             net = cls(layers=cells, device="meta", dtype=dtype, **arguments)
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise ValueError(f"{path} describes no DeepRNN: {error}") from error
-        tensors = saving.read_tensors(directory / saving.WEIGHTS, net.state_dict(), device)
+        tensors = saving.read_weights(directory, config, net.state_dict(), device)
         net.load_state_dict(tensors, assign=True)
         return net.requires_grad_()
 

@@ -1,6 +1,5 @@
 """A net on disk: `config.json` says what to build, `model.safetensors` holds its weights. No pickle."""
 
-import json
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
@@ -8,17 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
-from deeprnn import atomic
 from deeprnn.activations import Activation, Function, name_of
 from deeprnn.cells import CELLS, Cell
+from deeprnn.disk import digest, json_file, marks, tensor_file
 
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 FORMAT = "deeprnn 1"
+WEIGHTS_FORMAT = "deeprnn weights 1"
 
 _LARGEST = 1 << 24
 """No size in a configuration is believed beyond this: a damaged file must not take all memory."""
@@ -68,12 +66,34 @@ def cells_from_json(layers: Any, functions: Mapping[str, Function], path: Path) 
     return cells
 
 
-def write_net(directory: Path, config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
-    """Writes both files, each whole or not at all; makes the directory."""
+def dtype_of(name: str) -> torch.dtype:
+    """The parameters' dtype by the name that a configuration has for it.
+
+    Raises:
+        ValueError: there is no such dtype of parameters.
+    """
+    if name not in _DTYPES:
+        raise ValueError(f"dtype is {name!r:.80}, expected {', '.join(_DTYPES)}.")
+    return _DTYPES[name]
+
+
+def write_net(
+    directory: Path, config: Mapping[str, Any], tensors: Mapping[str, Tensor], metadata: Mapping[str, str]
+) -> None:
+    """Writes both files, each whole or not at all; makes the directory.
+
+    The weights carry the digest of the configuration that they belong to: where a crash, or a copy, has put other
+    weights beside a configuration, they are refused.
+
+    Raises:
+        ForeignFileError: a file of one of these names, which no DeepRNN.save wrote, stands there. OSError.
+    """
     directory.mkdir(parents=True, exist_ok=True)
-    text = json.dumps({"format": FORMAT, **config}, indent=2) + "\n"
-    write_tensors(directory / WEIGHTS, tensors)
-    atomic.write_text(directory / CONFIG, text)
+    content = {"format": FORMAT, **config}
+    marks.check_replaceable(directory / CONFIG, marks.CONFIG)  # before either is written
+    about = {"format": WEIGHTS_FORMAT, "config": digest.of_json(content), "metadata": dict(metadata)}
+    tensor_file.write(directory / WEIGHTS, tensors, about, marks.WEIGHTS)
+    json_file.write(directory / CONFIG, content, marks.CONFIG)
 
 
 def read_config(directory: Path) -> dict[str, Any]:
@@ -83,49 +103,64 @@ def read_config(directory: Path) -> dict[str, Any]:
         FileNotFoundError: there is none. ValueError: it is damaged, or of another format.
     """
     path = directory / CONFIG
-    if not path.is_file():
+    if not path.exists():
         raise FileNotFoundError(f"{path} does not exist; {directory} holds no saved DeepRNN.")
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} is no JSON file ({error}); it is damaged, restore it from a copy.") from error
-    if not isinstance(config, dict) or config.get("format") != FORMAT:
-        raise ValueError(f"{path} is not of format {FORMAT!r}; it was not written by this version of deeprnn.")
+    config = json_file.read(path, FORMAT)
     _check_sizes(config, path)
     return config
 
 
-def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> None:
-    """Writes a safetensors file, whole or not at all."""
-    on_cpu = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    atomic.write(path, lambda part: save_file(on_cpu, part, dict(metadata) if metadata else None))
+def check_entries(config: Mapping[str, Any], kinds: Mapping[str, tuple[type, ...]], path: Path) -> None:
+    """Raises ValueError unless a configuration has entries of these names and types, and no others."""
+    unknown, missing = sorted(set(config) - set(kinds)), sorted(set(kinds) - set(config))
+    if unknown or missing:
+        said = [f"has entries that this version does not know: {', '.join(unknown)}"] if unknown else []
+        said += [f"lacks {', '.join(missing)}"] if missing else []
+        raise ValueError(f"{path} describes no DeepRNN: it {' and '.join(said)}.")
+    for name, types in kinds.items():
+        if type(config[name]) not in types:
+            raise ValueError(f"{path} describes no DeepRNN: {name} is {config[name]!r:.80}.")
 
 
-def read_tensors(
-    path: Path, expected: Mapping[str, Tensor] | None = None, device: torch.device | str | None = None
+def read_metadata(directory: Path) -> dict[str, str] | None:
+    """The strings that `write_net` was given with the weights; None where another program, or an older version, wrote
+    them. Raises as `read_weights`."""
+    about = tensor_file.read_about(directory / WEIGHTS)
+    metadata = about.get("metadata")
+    return metadata if about.get("format") == WEIGHTS_FORMAT and isinstance(metadata, dict) else None
+
+
+def weights_digest(directory: Path) -> str:
+    """What tells a directory's weights from any others: the digest that they carry, or else of their file."""
+    carried = tensor_file.read_about(directory / WEIGHTS).get("digest")
+    return str(carried) if carried is not None else digest.of_file(directory / WEIGHTS)
+
+
+def read_weights(
+    directory: Path,
+    config: Mapping[str, Any],
+    expected: Mapping[str, Tensor],
+    device: torch.device | str | None = None,
 ) -> dict[str, Tensor]:
-    """The tensors of a safetensors file.
+    """The weights that belong to a configuration.
 
     Args:
-        path: the file.
-        expected: tensors of the right names, shapes and dtypes (on any device, meta too); None for no check.
+        directory: where both lie.
+        config: what `read_config` gave.
+        expected: tensors of the right names, shapes and dtypes.
         device: where they go.
 
     Raises:
-        FileNotFoundError: there is none.
-        ValueError: no safetensors file, truncated, or not what is expected; nothing large is allocated before.
+        FileNotFoundError, ValueError, OSError: as `tensor_file.read`; or they were saved with another configuration.
     """
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} does not exist.")
-    try:
-        with safe_open(path, framework="pt", device=str(device or "cpu")) as file:
-            if expected is not None:
-                _check_tensors(file, expected, path)
-            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except SafetensorError as error:
+    path = directory / WEIGHTS
+    about = tensor_file.read_about(path)
+    if about.get("format") == WEIGHTS_FORMAT and about.get("config") != digest.of_json(config):
         raise ValueError(
-            f"{path} is no whole safetensors file ({error}); it is truncated, damaged, or of another kind."
-        ) from error
+            f"{path} was not saved with the {CONFIG} beside it: one of the two was replaced.\n"
+            f"  Restore both from one copy, or save the network again."
+        )
+    return tensor_file.read(path, expected, device)
 
 
 def _read_option(value: Any, place: str, functions: Mapping[str, Function], path: Path) -> Activation | Any:
@@ -147,18 +182,4 @@ def _check_sizes(value: Any, path: Path) -> None:
         raise ValueError(f"{path} holds the size {value}, outside 0..{_LARGEST}; the file is damaged.")
 
 
-def _check_tensors(file: Any, expected: Mapping[str, Tensor], path: Path) -> None:
-    present = set(file.keys())
-    if present != set(expected):
-        missing, foreign = sorted(set(expected) - present), sorted(present - set(expected))
-        raise ValueError(f"{path} does not fit its configuration: missing {missing}, not expected {foreign}.")
-    for name, tensor in expected.items():
-        part = file.get_slice(name)
-        shape, dtype = tuple(part.get_shape()), part.get_dtype()
-        if shape != tuple(tensor.shape) or dtype != _DTYPES.get(tensor.dtype, dtype):
-            raise ValueError(
-                f"{path}: {name} is {dtype} {shape}, but its configuration says {tensor.dtype} {tuple(tensor.shape)}."
-            )
-
-
-_DTYPES = {torch.float32: "F32", torch.float64: "F64", torch.bfloat16: "BF16", torch.float16: "F16"}
+_DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.bfloat16, "float16": torch.float16}

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from compare import randomise
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from deeprnn import GRU, LSTM, DeepRNN, Elman
 
@@ -34,9 +34,12 @@ def test_a_net_that_was_saved_before_there_was_one_hot_is_read(tmp_path: Path) -
     DeepRNN(3, [GRU(4)], one_hot=True).save(tmp_path)
     assert DeepRNN.load(tmp_path).one_hot
     config = json.loads((tmp_path / "config.json").read_text())
-    del config["one_hot"]
+    del config["one_hot"], config["digest"]
     (tmp_path / "config.json").write_text(json.dumps(config))
-    assert not DeepRNN.load(tmp_path).one_hot
+    save_file(load_file(tmp_path / "model.safetensors"), tmp_path / "model.safetensors")
+    with pytest.warns(UserWarning, match="carries no digest") as notes:
+        assert not DeepRNN.load(tmp_path).one_hot
+    assert len(notes) == 2
 
 
 def test_saves_no_pickle(tmp_path: Path) -> None:
@@ -63,8 +66,11 @@ def test_functions_are_asked_for(tmp_path: Path) -> None:
 
 
 def edit(directory: Path, **changes: object) -> None:
+    """As a person edits it, who leaves the digest out."""
     path = directory / "config.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    content = json.loads(path.read_text()) | changes
+    del content["digest"]
+    path.write_text(json.dumps(content))
 
 
 def truncate(path: Path) -> None:
@@ -76,28 +82,54 @@ def huge_header(path: Path) -> None:
     path.write_bytes(len(header).to_bytes(8, "little") + header.encode() + b"\0" * 64)
 
 
+def change_a_size(path: Path) -> None:
+    path.write_text(path.read_text().replace('"dropout": 0.1', '"dropout": 0.2'))
+
+
+def put_weights_of_another(directory: Path) -> None:
+    other = DeepRNN(6, net().cells, 2, dropout=0.3, input_to_all=True, batch_first=True)
+    other.save(directory / "other")
+    (directory / "other" / "model.safetensors").replace(directory / "model.safetensors")
+
+
 DAMAGE = {
     "no-config": (lambda d: (d / "config.json").unlink(), FileNotFoundError, "config.json does not exist"),
     "no-weights": (lambda d: (d / "model.safetensors").unlink(), FileNotFoundError, "model.safetensors does not exist"),
-    "config-truncated": (lambda d: truncate(d / "config.json"), ValueError, "config.json is no JSON file"),
-    "config-binary": (lambda d: (d / "config.json").write_bytes(b"\xff\xfe\0"), ValueError, "config.json is no JSON"),
-    "config-foreign": (lambda d: (d / "config.json").write_text("[1]"), ValueError, "not of format"),
+    "config-truncated": (lambda d: truncate(d / "config.json"), ValueError, "config.json is not valid JSON"),
+    "config-binary": (
+        lambda d: (d / "config.json").write_bytes(b"\xff\xfe\0"),
+        ValueError,
+        "config.json is not valid JSON",
+    ),
+    "config-foreign": (lambda d: (d / "config.json").write_text("[1]"), ValueError, "holds no JSON object"),
     "config-huge": (lambda d: edit(d, input_size=1 << 60), ValueError, "holds the size"),
-    "config-large": (lambda d: edit(d, input_size=1 << 24), ValueError, "but its configuration says"),
+    "config-large": (lambda d: edit(d, input_size=1 << 24), ValueError, "was not saved with the config"),
     "config-negative": (lambda d: edit(d, input_size=-4), ValueError, "holds the size -4"),
     "config-nonsense": (lambda d: edit(d, dropout="much"), ValueError, "describes no DeepRNN"),
+    "config-int32": (lambda d: edit(d, dtype="int32"), ValueError, "dtype is 'int32', expected float32"),
+    "config-unknown": (lambda d: edit(d, dropuot=0.5), ValueError, "entries that this version does not know: dropuot"),
+    "config-kind": (lambda d: edit(d, residual=1), ValueError, "residual is 1"),
+    "config-deep": (lambda d: (d / "config.json").write_text("[" * 200_000), ValueError, "nested too deep"),
+    "config-nan": (lambda d: edit(d, dropout=float("nan")), ValueError, "NaN is not a JSON number"),
+    "config-edited": (lambda d: change_a_size(d / "config.json"), ValueError, "do not match the digest"),
+    "weights-of-another": (put_weights_of_another, ValueError, "not saved with the config.json beside it"),
     "config-dtype": (lambda d: edit(d, dtype="save"), ValueError, "describes no DeepRNN"),
     "config-cell": (lambda d: edit(d, layers=[{"cell": "System"}]), ValueError, "names no known cell"),
-    "config-layers": (lambda d: edit(d, layers=7), ValueError, "no list of cells"),
+    "config-layers": (lambda d: edit(d, layers=7), ValueError, "layers is 7"),
     "config-option": (lambda d: edit(d, layers=[{"cell": "GRU", "shell": 1}]), ValueError, r"layers\[0\] is no GRU"),
-    "weights-truncated": (lambda d: truncate(d / "model.safetensors"), ValueError, "no whole safetensors file"),
-    "weights-empty": (lambda d: (d / "model.safetensors").write_bytes(b""), ValueError, "no whole safetensors file"),
-    "weights-pickle": (lambda d: (d / "model.safetensors").write_bytes(pickle.dumps({})), ValueError, "no whole safet"),
-    "weights-huge": (lambda d: huge_header(d / "model.safetensors"), ValueError, "no whole safetensors file"),
+    "weights-truncated": (lambda d: truncate(d / "model.safetensors"), ValueError, "not a whole safetensors file"),
+    "weights-empty": (lambda d: (d / "model.safetensors").write_bytes(b""), ValueError, "not a whole safetensors file"),
+    "weights-pickle": (
+        lambda d: (d / "model.safetensors").write_bytes(pickle.dumps({})),
+        ValueError,
+        "not a whole safet",
+    ),
+    "weights-huge": (lambda d: huge_header(d / "model.safetensors"), ValueError, "not a whole safetensors file"),
     "weights-foreign": (lambda d: save_file({"a": torch.ones(2)}, d / "model.safetensors"), ValueError, "does not fit"),
 }
 
 
+@pytest.mark.filterwarnings("ignore:.* carries no digest")
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_damaged_files(tmp_path: Path, damage: str) -> None:
     net().save(tmp_path)
@@ -105,6 +137,32 @@ def test_damaged_files(tmp_path: Path, damage: str) -> None:
     harm(tmp_path)
     with pytest.raises(error, match=message):
         DeepRNN.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("config.json", b'{"model_type": "llama"}'), ("model.safetensors", b"weights of somebody else")],
+)
+def test_another_librarys_files_are_never_replaced(name: str, content: bytes, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(FileExistsError, match=rf"{name} exists, and was not written by deeprnn"):
+        net().save(tmp_path)
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [(name, content)]
+
+
+def test_a_link_is_never_replaced(tmp_path: Path) -> None:
+    net().save(tmp_path / "one")
+    (tmp_path / "two").mkdir()
+    (tmp_path / "two" / "config.json").symlink_to(tmp_path / "one" / "config.json")
+    with pytest.raises(FileExistsError, match="is a symbolic link"):
+        net().save(tmp_path / "two")
+
+
+def test_equal_networks_give_equal_files(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        net().save(tmp_path / name, metadata={"b": "1", "a": "2"})
+    for name in ("config.json", "model.safetensors"):
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
 
 
 def test_wrong_shapes(tmp_path: Path) -> None:
@@ -123,7 +181,7 @@ def test_a_failed_save_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("deeprnn.saving.save_file", full)
+    monkeypatch.setattr("deeprnn.disk.tensor_file.save_file", full)
     with pytest.raises(OSError, match="No space left"):
         randomise(net(), 9).save(tmp_path)
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before

@@ -73,14 +73,31 @@ def test_the_last_tenth_of_a_single_file_is_held_out(tmp_path: Path) -> None:
 def test_a_corpus_is_read_again_and_checked(books: Path) -> None:
     corpus = Corpus.from_files([books])
     assert corpus.source is not None
-    manifest = corpus.manifest()
+    documents = corpus.manifest()["documents"]
     again = Corpus.again(corpus.source)
-    again.check_against(manifest, Path("manifest.json"))
-    hashes = {d["name"]: d["sha256"] for d in manifest["documents"]}
+    again.check_against(documents, Path("manifest.json"))
+    hashes = {d["name"]: d["sha256"] for d in documents}
     assert hashes["books/shelf1/book1.txt"] == hashlib.sha256(b"This is book 1.").hexdigest()
     (books / "shelf1" / "book1.txt").write_text("This is another book.")
     with pytest.raises(TextError, match=r"(?s)manifest\.json lists: 1 differ, such as 'books/shelf1/book1\.txt'"):
-        Corpus.again(corpus.source).check_against(manifest, Path("manifest.json"))
+        Corpus.again(corpus.source).check_against(documents, Path("manifest.json"))
+
+
+def test_texts_that_share_a_name_are_told_apart_by_their_place(tmp_path: Path) -> None:
+    texts = {"a": "the first", "b": "the second"}
+    for name, text in texts.items():
+        (tmp_path / name / "x").mkdir(parents=True)
+        (tmp_path / name / "x" / "one.txt").write_text(text)
+    sources = [tmp_path / "a" / "x", tmp_path / "b" / "x"]
+    documents = Corpus.from_files(sources).manifest()["documents"]
+    for name, text in texts.items():
+        (tmp_path / name / "x" / "one.txt").write_text(text.upper())
+        with pytest.raises(TextError, match=r"1 differ, such as 'x/one\.txt'"):
+            Corpus.from_files(sources).check_against(documents, Path("manifest.json"))
+        (tmp_path / name / "x" / "one.txt").write_text(text)
+    Corpus.from_files(sources).check_against(documents, Path("manifest.json"))
+    with pytest.raises(TextError, match=r"they come in another order|1 differ"):
+        Corpus.from_files(sources[::-1]).check_against(documents, Path("manifest.json"))
 
 
 def test_there_must_be_text(tmp_path: Path) -> None:

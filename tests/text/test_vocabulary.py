@@ -99,6 +99,7 @@ def test_a_saved_vocabulary_is_the_same(vocabulary, tmp_path) -> None:
     np.testing.assert_array_equal(loaded.encode(text), vocabulary.encode(text))
 
 
+@pytest.mark.filterwarnings("ignore:.* carries no digest")
 @pytest.mark.parametrize(
     "content",
     [

@@ -27,18 +27,18 @@ its 95 % bootstrap interval; a number that does not exist is null; layers count 
     run, network [L], parameters, files, characters, labels, window, windows, effort, notices, bits_per_character,
     seconds; against: {run, network, parameters, bits_per_character, bits_over_run} where there is another net,
     its bits and how many more they are as figures
+    table               SHA-256 of analysis.parquet; weights: the digest of the net that was analyzed
 """
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from deeprnn import atomic
 from deeprnn.analysis.scores import Interval
 from deeprnn.analysis.verdict import Verdict
+from deeprnn.disk import atomic, digest, json_file, marks
 
 if TYPE_CHECKING:
     import polars
@@ -182,12 +182,14 @@ class Results:
         """Writes both files, each whole or not at all; the summary last, so that it stands for a table that is there.
 
         Raises:
+            FileExistsError: files of these names that are not an analysis's stand there.
             OSError: the directory can't be written; the files that were there before remain.
         """
-        text = json.dumps(self.summary(), indent=2, allow_nan=False) + "\n"
-        table = self.table()
-        atomic.write(directory / TABLE, table.write_parquet)
-        atomic.write_text(directory / SUMMARY, text)
+        summary, table = self.summary(), self.table()
+        check_place(directory)
+        atomic.write(directory / TABLE, table.write_parquet, marks.TABLE)
+        summary["table"] = digest.of_file(directory / TABLE)
+        json_file.write(directory / SUMMARY, summary, marks.ANALYSIS)
 
 
 def read_summary(directory: Path) -> dict[str, Any]:
@@ -197,15 +199,15 @@ def read_summary(directory: Path) -> dict[str, Any]:
         FileNotFoundError: there is none yet. ValueError: it is damaged.
     """
     path = directory / SUMMARY
-    if not path.is_file():
+    if not path.exists():
         raise FileNotFoundError(f"{path} does not exist; make it with: deeprnn analyze {directory}")
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} is no JSON file ({error}); analyze the run again.") from error
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise ValueError(f"{path} is not of format {FORMAT!r}; analyze the run again with this version.")
-    return content
+    return json_file.read(path, FORMAT, f"Make it anew: deeprnn analyze {directory}")
+
+
+def check_place(directory: Path) -> None:
+    """Raises FileExistsError where the results would replace files that are not an analysis's."""
+    marks.check_replaceable(directory / TABLE, marks.TABLE)
+    marks.check_replaceable(directory / SUMMARY, marks.ANALYSIS)
 
 
 def _without_nan(value: Any) -> Any:

@@ -1,8 +1,9 @@
 """Where recorded values lie: in memory, or in memory-mapped .npy files that can be opened again."""
 
-import json
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import index
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from deeprnn import atomic
 from deeprnn.analysis.names import Name
+from deeprnn.disk import json_file, marks
 
 INDEX = "recording.json"
 FORMAT = "deeprnn recording 1"
+_REMEDY = "Restore it from a copy, or record again."
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +48,8 @@ def allocate(
         kinds.setdefault(name.kind, []).append(name)
     # NumPy, and so its files, know no bfloat16.
     stored = torch.float32 if dtype == torch.bfloat16 else dtype
+    if directory is not None:
+        _begin(directory, kinds)
     blocks: dict[str, Block] = {}
     for kind, members in kinds.items():
         layers, widths = tuple(name.layer for name in members), tuple(name.width for name in members)
@@ -53,15 +57,30 @@ def allocate(
         if directory is None:
             values = torch.empty(shape, dtype=stored)
         else:
-            directory.mkdir(parents=True, exist_ok=True)
             values = torch.from_numpy(_new_file(directory / f"{kind}.npy", shape, _NUMPY[stored]))
         for place, width in enumerate(widths):
             values[:, :, place, width:] = torch.nan
         blocks[kind] = Block(values, layers, widths)
-    if directory is not None:
-        index = {kind: {"layers": block.layers, "widths": block.widths} for kind, block in blocks.items()}
-        atomic.write_text(directory / INDEX, json.dumps({"format": FORMAT, "kinds": index}, indent=2) + "\n")
     return blocks
+
+
+def _begin(directory: Path, kinds: Mapping[str, Sequence[Name]]) -> None:
+    """Writes the index, by which the files beside it are known to be a recording's; clears the way for them."""
+    directory.mkdir(parents=True, exist_ok=True)
+    files = [directory / f"{kind}.npy" for kind in kinds]
+    if not marks.is_ours(directory / INDEX, marks.RECORDING):
+        for file in files:
+            if os.path.lexists(file):
+                raise marks.ForeignFileError(
+                    f"{file} exists, and belongs to no recording: it is left as it is; record into another directory."
+                )
+    listed = {
+        kind: {"layers": [name.layer for name in members], "widths": [name.width for name in members]}
+        for kind, members in kinds.items()
+    }
+    json_file.write(directory / INDEX, {"format": FORMAT, "kinds": listed}, marks.RECORDING)
+    for file in files:
+        file.unlink(missing_ok=True)  # not written over: an earlier recording that is open keeps its values
 
 
 def bytes_per_step(names: Iterable[Name], batch: int, dtype: torch.dtype) -> int:
@@ -73,23 +92,35 @@ def open_blocks(directory: Path) -> dict[str, Block]:
     """The blocks that `allocate` made there, memory-mapped; changes to them are not written back.
 
     Raises:
-        FileNotFoundError: there is no recording. ValueError: its index is of another format.
+        FileNotFoundError: there is no recording. ValueError: a file is damaged, or of another format.
     """
     path = directory / INDEX
-    if not path.is_file():
+    if not path.exists():
         raise FileNotFoundError(f"{path} does not exist; {directory} holds no recording.")
-    index = json.loads(path.read_text(encoding="utf-8"))
-    if not isinstance(index, dict) or index.get("format") != FORMAT:
-        raise ValueError(f"{path} is not of format {FORMAT!r}; it was not written by this version of deeprnn.")
-    kinds: Mapping[str, Any] = index["kinds"]
+    kinds = json_file.read(path, FORMAT, _REMEDY).get("kinds")
+    try:
+        blocks = {
+            str(kind): (tuple(map(index, members["layers"])), tuple(map(index, members["widths"])))
+            for kind, members in kinds.items()  # pyright: ignore[reportOptionalMemberAccess]
+        }
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} lists no recording ({error!r}): it is damaged.\n  {_REMEDY}") from error
     return {
-        kind: Block(
-            torch.from_numpy(np.load(directory / f"{kind}.npy", mmap_mode="c", allow_pickle=False)),
-            tuple(members["layers"]),
-            tuple(members["widths"]),
-        )
-        for kind, members in kinds.items()
+        kind: Block(_open_file(directory / f"{kind}.npy", layers, widths), layers, widths)
+        for kind, (layers, widths) in blocks.items()
     }
+
+
+def _open_file(path: Path, layers: tuple[int, ...], widths: tuple[int, ...]) -> Tensor:
+    try:
+        values = torch.from_numpy(np.load(path, mmap_mode="c", allow_pickle=False))
+    except FileNotFoundError:
+        raise
+    except (ValueError, TypeError, EOFError, OSError) as error:
+        raise ValueError(f"{path} is not a whole array ({error}): it is damaged.\n  {_REMEDY}") from error
+    if values.dim() != 4 or tuple(values.shape[2:]) != (len(layers), max(widths, default=0)):
+        raise ValueError(f"{path} has the shape {tuple(values.shape)}, which {INDEX} does not list.\n  {_REMEDY}")
+    return values
 
 
 def _new_file(path: Path, shape: tuple[int, ...], dtype: Any) -> Any:

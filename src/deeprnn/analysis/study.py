@@ -1,6 +1,5 @@
 """All that `deeprnn analyze` measures on a run, in order."""
 
-import json
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -15,10 +14,11 @@ from deeprnn.analysis.knowledge import HEADLINE, probe_layers, probe_rows, write
 from deeprnn.analysis.material import Material, Progress, gather, untrained
 from deeprnn.analysis.memory import measure_construction, measure_ripples
 from deeprnn.analysis.prediction import TARGET, measure_ablations, measure_lens, price
-from deeprnn.analysis.results import Results
+from deeprnn.analysis.results import Results, check_place
 from deeprnn.analysis.scores import interval, resamples
 from deeprnn.analysis.verdict import judge
 from deeprnn.deep import DeepRNN
+from deeprnn.saving import weights_digest
 from deeprnn.text import Document, Vocabulary
 from deeprnn.training import Run
 
@@ -81,6 +81,7 @@ def analyze(
         progress: called with what is being done, how much of it is done, and how much there is.
 
     Raises:
+        FileExistsError: the run holds files of these names that are not an analysis's.
         RunError, TextError, OSError: there is no run, its texts have changed, or are too few; nothing is written.
         ValueError: the two runs don't fit together.
     """
@@ -88,7 +89,10 @@ def analyze(
     tell = progress or _say_nothing
     run = Run(Path(path))
     plan = run.read_plan()
-    net, vocabulary = run.load_net().eval(), run.load_vocabulary()
+    check_place(run.path)  # before minutes are spent
+    weights = weights_digest(run.path)
+    net, vocabulary = run.load()
+    net.eval()
     tell("reading", 0, 1)
     sizes: dict[str, int] = {name: getattr(effort, name) for name in ("files", "per_file", "characters")}
     held_out = run.read_corpus().held_out
@@ -122,6 +126,7 @@ def analyze(
     results.facts["bits_per_character"] = results.parts["ablation"]["bits"]["value"]
     if other is not None:
         results.facts["against"] = _compare(results, material, net, other, str(against))
+    results.facts["weights"] = weights
     results.facts["seconds"] = round(time.perf_counter() - began, 1)
     results.write(run.path)
     return results
@@ -141,22 +146,20 @@ def _read(nets: Sequence[DeepRNN], material: Material, tell: Progress) -> list[t
 
 def _load_other(path: Path, vocabulary: Vocabulary, held_out: Sequence[Document]) -> DeepRNN:
     run = Run(path)
-    run.read_plan()
-    theirs = run.load_vocabulary()
+    other, theirs = run.load()
     remedy = "\n  Train it on the same text: deeprnn train --out ... with the --text or --corpus of this run."
     if theirs.kind != vocabulary.kind or theirs.to_json() != vocabulary.to_json():
         raise ValueError(
             f"--against {path}: its vocabulary is another one, so its text and its bits are not the same.{remedy}"
         )
-    documents = json.loads(run.manifest_file.read_text(encoding="utf-8"))["documents"]
-    learned = {document["sha256"] for document in documents if document["part"] == "training"}
+    learned = {document["sha256"] for document in run.read_documents() if document["part"] == "training"}
     known = [document.name for document in held_out if document.sha256 in learned]
     if known:
         raise ValueError(
             f"--against {path}: it was trained on {len(known)} of the texts that this run holds out, such as "
             f"{known[0]!r}, so nothing measured on them would be fair.{remedy}"
         )
-    return run.load_net().eval()
+    return other.eval()
 
 
 def _facts(run: Run, net: DeepRNN, material: Material, effort: Effort) -> dict[str, Any]:

@@ -27,8 +27,7 @@ def evaluate(
         opened = Run(run)
         opened.read_plan()
         set_threads(threads)
-        vocabulary = opened.load_vocabulary()
-        net = opened.load_net(choose_device(device))
+        net, vocabulary = opened.load(choose_device(device))
         documents = read_documents(text)[0] if text else opened.read_corpus().held_out
         evaluation = evaluate_shown(net, documents, vocabulary, stderr())
         if as_json:

@@ -73,20 +73,14 @@ def resume_command(path: Path) -> str:
 
 
 def _evaluate(trained: "Trained", console: "Terminal") -> None:
-    import json
-
-    from deeprnn import atomic
     from deeprnn.cli.figures import evaluate_shown, evaluation_rows
     from deeprnn.cli.terminal import print_rows
-    from deeprnn.training.errors import writing
 
     # Not read again: the files may have changed, or grown by this very run.
     at_most = max(LEAST_EVALUATED, trained.characters // EVALUATED_PART)
     evaluation = evaluate_shown(trained.net, trained.corpus.held_out, trained.vocabulary, console, at_most=at_most)
     print_rows(console, "\nheld-out text", evaluation_rows(evaluation))
-    file = trained.run.evaluation_file
-    with writing(file):
-        atomic.write_text(file, json.dumps(evaluation.to_json(), indent=2) + "\n")
+    trained.run.write_evaluation(evaluation)
 
 
 def _sample(trained: "Trained", console: "Terminal") -> str:

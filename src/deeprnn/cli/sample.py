@@ -24,8 +24,7 @@ def sample(
         opened = training.Run(run)
         opened.read_plan()
         set_threads(threads)
-        vocabulary = opened.load_vocabulary()
-        net = opened.load_net(choose_device(device))
+        net, vocabulary = opened.load(choose_device(device))
         unknown = [] if vocabulary.unknown is None else list(vocabulary.encode(prompt) == vocabulary.unknown)
         if any(unknown):
             lacking = "".join(sorted({c for c, lacks in zip(prompt, unknown, strict=True) if lacks}))

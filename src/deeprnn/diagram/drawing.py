@@ -3,10 +3,10 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from deeprnn import atomic
 from deeprnn.deep import DeepRNN
 from deeprnn.diagram.layout import lay_out
 from deeprnn.diagram.picture import paint
+from deeprnn.disk import atomic, marks
 
 
 @dataclass(frozen=True)
@@ -23,17 +23,20 @@ class Drawing:
     height: float
 
     def save(self, path: str | Path) -> None:
-        """Writes the SVG, whole or not at all; makes the directory.
+        """Writes the SVG, whole or not at all; makes the directory. A drawing that stands there is replaced.
 
         Raises:
-            ValueError: the file's name does not end in .svg. OSError: it can't be written.
+            ValueError: the file's name does not end in .svg.
+            FileExistsError: a file that is not such a drawing stands there. OSError: it can't be written.
         """
         path = Path(path)
         if path.suffix.lower() != ".svg":
             raise ValueError(f"{path}: the drawing is SVG; call the file {path.with_suffix('.svg').name}.")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            atomic.write_text(path, self.svg)
+            atomic.write_text(path, self.svg, marks.DRAWING)
+        except marks.ForeignFileError:
+            raise
         except OSError as error:
             raise OSError(error.errno, f"the drawing could not be written: {error.strerror}", str(path)) from error
 
@@ -56,6 +59,7 @@ def draw(net: DeepRNN, path: str | Path | None = None) -> Drawing:
 
     Raises:
         TypeError: `net` is no DeepRNN. ValueError: `path` does not end in .svg.
+        FileExistsError: a file that is not such a drawing stands at `path`.
 
     >>> from deeprnn import DeepRNN, GRU, draw
     >>> drawing = draw(DeepRNN(28, [GRU(64), GRU(64)], 10, residual=True))

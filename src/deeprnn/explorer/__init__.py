@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from deeprnn import atomic
+from deeprnn.disk import atomic, marks
 from deeprnn.explorer.content import gather_content
 from deeprnn.explorer.fitted import Progress
 from deeprnn.explorer.page import render
@@ -22,6 +22,7 @@ def explore(run: str | Path, out: str | Path | None = None, *, progress: Progres
 
     Raises:
         FileNotFoundError: the run has not been analyzed; the message says how.
+        FileExistsError: a file that is not such a page stands at `out`.
         RunError, TextError, ValueError, OSError: a file of the run is missing or damaged, its texts have changed, or
             the page can't be written; what stood there before remains.
     """
@@ -29,8 +30,9 @@ def explore(run: str | Path, out: str | Path | None = None, *, progress: Progres
     out = Run(path).page_file if out is None else Path(out)
     if not out.parent.is_dir() or out.is_dir():
         raise FileNotFoundError(f"the page can't be written to {out}: give a file's name in a directory that exists.")
+    marks.check_replaceable(out, marks.PAGE)  # before minutes are spent
     content = gather_content(path, progress or _say_nothing)
-    atomic.write_text(out, render(content.json, content.numbers))
+    atomic.write_text(out, render(content.json, content.numbers), marks.PAGE)
     return out
 
 

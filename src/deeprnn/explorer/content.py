@@ -1,6 +1,5 @@
 """What the page holds of a run: its figures, its texts, its net."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,6 @@ from deeprnn.explorer.figures import is_stale, measured
 from deeprnn.explorer.fitted import Fitted, Progress, fit
 from deeprnn.explorer.how import how_each_was_made
 from deeprnn.explorer.texts import choose, describe_labels, describe_vocabulary
-from deeprnn.saving import WEIGHTS
 from deeprnn.text import Vocabulary
 from deeprnn.training import Run
 
@@ -45,15 +43,16 @@ def gather_content(path: Path, progress: Progress) -> Content:
     run = Run(path)
     run.read_plan()
     figures = measured(path)
-    net, vocabulary = run.load_net().eval(), run.load_vocabulary()
+    net, vocabulary = run.load()
+    net.eval()
     progress("reading", 0, 1)
     texts = choose(run.read_corpus().held_out, vocabulary)
     progress("reading", 1, 1)
     fitted = fit(net, texts, vocabulary, progress)
     course = course_of(run, net, texts, vocabulary)
     notices = [*figures["summary"]["notices"], *texts.notices]
-    if is_stale(path, path / WEIGHTS):
-        notices.insert(0, f"the net was written after {SUMMARY}; measure it anew: deeprnn analyze {path}")
+    if is_stale(path, figures["summary"]):
+        notices.insert(0, f"the net is not the one that {SUMMARY} is about; measure it anew: deeprnn analyze {path}")
     refusal = embedding.why_not(net)
     packed = embedding.pack(_tensors(net, fitted, runs=refusal is None))
     return Content(
@@ -64,7 +63,7 @@ def gather_content(path: Path, progress: Progress) -> Content:
             "notices": notices,
             "measured": figures,
             "course": course,
-            "evaluation": _read_evaluation(run),
+            "evaluation": run.read_evaluation(),
             "net": _describe(net, vocabulary, packed.index, refusal),
             "labels": describe_labels(texts.kind),
             "texts": [excerpt.to_json() for excerpt in texts.shown],
@@ -73,14 +72,6 @@ def gather_content(path: Path, progress: Progress) -> Content:
         },
         packed.text,
     )
-
-
-def _read_evaluation(run: Run) -> dict[str, Any] | None:
-    """The figures at the end of the training; None where it was stopped before."""
-    if not run.evaluation_file.is_file():
-        return None
-    content: dict[str, Any] = json.loads(run.evaluation_file.read_text(encoding="utf-8"))
-    return content
 
 
 def _tensors(net: DeepRNN, fitted: Fitted, *, runs: bool) -> dict[str, Tensor]:

@@ -1,6 +1,8 @@
 """The course of a run's training, as the page shows it."""
 
 import csv
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -8,10 +10,12 @@ import torch
 from deeprnn.analysis.ablation import surprise
 from deeprnn.analysis.material import gather, untrained
 from deeprnn.deep import DeepRNN
+from deeprnn.disk import tensor_file
 from deeprnn.explorer.texts import Texts
-from deeprnn.saving import read_tensors
 from deeprnn.text import Vocabulary
 from deeprnn.training import Run
+from deeprnn.training.checkpoint import checkpoint_paths, newest_checkpoint
+from deeprnn.training.metrics import COLUMNS, read_rows
 
 _FILES, _PER_FILE, _LOOKED_AT = 32, 1_000, 4_000
 _ROWS = 600
@@ -39,11 +43,12 @@ def course_of(run: Run, net: DeepRNN, texts: Texts, vocabulary: Vocabulary) -> d
         found["held_out"].append({"what": what, "characters": characters, "bits": bits})
 
     add("untrained", 0, untrained(net, plan.settings.seed))
-    for path in sorted(run.checkpoints.glob("step-*.safetensors")):
+    for path in reversed(checkpoint_paths(run.checkpoints)):
         step = int(path.stem.removeprefix("step-"))
         nearest = min(by_step, key=lambda known: abs(known - step), default=None)
-        if nearest is not None:
-            add(f"checkpoint at step {step:,}", by_step[nearest], _load(run, net, path.name))
+        one = None if nearest is None else _load(path, net)
+        if nearest is not None and one is not None:
+            add(f"checkpoint at step {step:,}", by_step[nearest], one)
     if not any(one["what"] != "untrained" for one in found["held_out"]):
         add("the net as it is", int(rows[-1][0]) if rows else None, net)
     return found
@@ -59,21 +64,34 @@ def _thinned(rows: list[Any], most: int) -> list[Any]:
     return rows[::every] + (rows[-1:] if (len(rows) - 1) % every else [])
 
 
-def _load(run: Run, like: DeepRNN, name: str) -> DeepRNN:
-    tensors = read_tensors(run.checkpoints / name)
-    weights = {key.removeprefix("net."): tensor for key, tensor in tensors.items() if key.startswith("net.")}
+def _load(path: Path, like: DeepRNN) -> DeepRNN | None:
+    """The network of a checkpoint; None where a training that is under way has removed it meanwhile."""
+    try:
+        tensors = tensor_file.read(path, remedy="Delete it; the page then leaves it out.")
+    except FileNotFoundError:
+        return None
     one = untrained(like, 0)
     with torch.no_grad():
-        one.load_state_dict(weights)
+        for name, weight in one.named_parameters():
+            if f"net.{name}" not in tensors or tensors[f"net.{name}"].shape != weight.shape:
+                raise ValueError(f"{path} does not hold the run's network: {name} is missing, or of another shape.")
+            weight.copy_(tensors[f"net.{name}"])
     return one
 
 
 def _read_steps(run: Run) -> list[tuple[int, int, float, float]]:
     """(step, characters, seconds, bits per character) of each row of the table; none where there is no table."""
-    if not run.metrics_file.is_file():
+    path, newest = run.metrics_file, newest_checkpoint(run.checkpoints)
+    if not path.exists():
         return []
-    with run.metrics_file.open(encoding="utf-8", newline="") as file:
+    with suppress(FileNotFoundError):  # removed meanwhile by a training that is under way
+        about = {} if newest is None else tensor_file.read_about(newest)
+        if about.get("rows") is not None:
+            read_rows(path, int(about["step"]), about["rows"])
+    try:
         return [
             (int(row["step"]), int(row["characters"]), float(row["seconds"]), float(row["bits_per_character"]))
-            for row in csv.DictReader(file)
+            for row in csv.DictReader(read_rows(path), COLUMNS)
         ]
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged ({error}).\n  Restore it from a copy, or delete it.") from error

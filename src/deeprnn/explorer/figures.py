@@ -1,10 +1,13 @@
 """What `deeprnn analyze` measured, arranged for the page's views; nothing is computed here that it did not write."""
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deeprnn.analysis.results import SUMMARY, TABLE, read_summary
+from deeprnn.disk import digest
+from deeprnn.saving import WEIGHTS, weights_digest
 
 if TYPE_CHECKING:
     import polars
@@ -26,7 +29,7 @@ def measured(directory: Path) -> dict[str, Any]:
         FileNotFoundError: the run has not been analyzed; the message says how. ValueError: a file is damaged.
     """
     summary = read_summary(directory)
-    table = _read_table(directory)
+    table = _read_table(directory, summary)
     layers = len(summary["network"])
     return {
         "summary": {name: _counts(part) if name in _PARTS else part for name, part in summary.items()},
@@ -45,17 +48,24 @@ def _counts(part: dict[str, Any]) -> dict[str, Any]:
     return {name: part[name] for name in ("n", "seeds")}
 
 
-def is_stale(directory: Path, weights: Path) -> bool:
-    """Whether the net was written after it was analyzed."""
-    return weights.stat().st_mtime > (directory / SUMMARY).stat().st_mtime
+def is_stale(directory: Path, summary: Mapping[str, Any]) -> bool:
+    """Whether the net is no longer the one that was analyzed."""
+    if "weights" in summary:
+        return summary["weights"] != weights_digest(directory)
+    return (directory / WEIGHTS).stat().st_mtime > (directory / SUMMARY).stat().st_mtime
 
 
-def _read_table(directory: Path) -> "polars.DataFrame":
+def _read_table(directory: Path, summary: Mapping[str, Any]) -> "polars.DataFrame":
     import polars
 
     path = directory / TABLE
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist; make it with: deeprnn analyze {directory}")
+    if "table" in summary and summary["table"] != digest.of_file(path):
+        raise ValueError(
+            f"{path} is not the table that {SUMMARY} was written with, or is damaged.\n"
+            f"  Make both anew: deeprnn analyze {directory}"
+        )
     try:
         return polars.read_parquet(path)
     except polars.exceptions.PolarsError as error:

@@ -2,6 +2,7 @@
 
 import hashlib
 import platform
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -103,10 +104,10 @@ class Corpus:
         """The documents that a corpus's `source` tells of, read anew."""
         readers: dict[str, Callable[[], Corpus]] = {
             "python": Corpus.of_python,
-            "files": lambda: Corpus.from_files([str(path) for path in source["paths"]]),
+            "files": lambda: Corpus.from_files([str(path) for path in paths]),
         }
-        kind = source.get("kind")
-        if kind not in readers:
+        kind, paths = source.get("kind"), source.get("paths", [])
+        if kind not in readers or not isinstance(paths, list):
             raise TextError(f"a corpus of kind {kind!r} can't be read again; give its texts.")
         return readers[kind]()
 
@@ -123,18 +124,19 @@ class Corpus:
             ],
         }
 
-    def check_against(self, manifest: Mapping[str, Any], path: Path) -> None:
-        """Raises TextError where the documents are not those of a manifest that was read from `path`."""
-        before = {(d["part"], d["name"]): d["sha256"] for d in manifest["documents"]}
-        now = {(d["part"], d["name"]): d["sha256"] for d in self.manifest()["documents"]}
+    def check_against(self, documents: Sequence[Mapping[str, str]], path: Path) -> None:
+        """Raises TextError where the documents are not those of a manifest that was read from `path`.
+
+        They are compared in their order, which decides what a training reads next; several may share a name.
+        """
+        before = [(d["part"], d["name"], d["sha256"]) for d in documents]
+        now = [(d["part"], d["name"], d["sha256"]) for d in self.manifest()["documents"]]
         if before == now:
             return
-        changed = sorted(
-            name for part, name in before.keys() | now.keys() if before.get((part, name)) != now.get((part, name))
-        )
-        example = changed[0]
+        changed = sorted(name for _, name, _ in ((Counter(before) - Counter(now)) | (Counter(now) - Counter(before))))
+        differ = f"{len(set(changed))} differ, such as {changed[0]!r}" if changed else "they come in another order"
         raise TextError(
-            f"the texts are no longer those that {path} lists: {len(changed)} differ, such as {example!r}.\n"
+            f"the texts are no longer those that {path} lists: {differ}.\n"
             f"  Bring them back as they were, or train anew into another directory."
         )
 

@@ -1,7 +1,6 @@
 """The symbols that a network reads and predicts: characters or bytes, and a mark between documents."""
 
 import codecs
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any, ClassVar, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from deeprnn import atomic
+from deeprnn.disk import json_file, marks
 from deeprnn.text.corpus import Document
 from deeprnn.text.files import TextError
 
@@ -30,6 +29,8 @@ class Vocabulary(ABC):
     """Text as numbers and back. Symbol 0 is the boundary before a document; what else there is, subclasses say."""
 
     kind: ClassVar[str]
+    FIELDS: ClassVar[tuple[str, ...]]
+    """What `to_json` gives."""
 
     @abstractmethod
     def __len__(self) -> int:
@@ -72,8 +73,12 @@ class Vocabulary(ABC):
         """What `save` writes, beside format and kind."""
 
     def save(self, path: Path) -> None:
-        """Writes the vocabulary as JSON, whole or not at all."""
-        atomic.write_text(path, json.dumps({"format": FORMAT, "kind": self.kind, **self.to_json()}, indent=2) + "\n")
+        """Writes the vocabulary as JSON with a digest, whole or not at all.
+
+        Raises:
+            FileExistsError: a file that is not a vocabulary stands there. OSError: it can't be written.
+        """
+        json_file.write(path, {"format": FORMAT, "kind": self.kind, **self.to_json()}, marks.VOCABULARY)
 
 
 class Characters(Vocabulary):
@@ -88,6 +93,7 @@ class Characters(Vocabulary):
     """
 
     kind = "characters"
+    FIELDS = ("characters",)
 
     def __init__(self, characters: Iterable[str]) -> None:
         self.characters = "".join(characters)
@@ -137,6 +143,7 @@ class Bytes(Vocabulary):
     """
 
     kind = "bytes"
+    FIELDS = ()
 
     @classmethod
     def of(cls, documents: Iterable[Document]) -> "Bytes":  # noqa: ARG003  # as Characters.of
@@ -180,20 +187,24 @@ def load_vocabulary(path: Path) -> Vocabulary:
 
     Raises:
         FileNotFoundError, ValueError: the file is missing or damaged; the message names it.
+
+    Warns:
+        UserWarning: it carries no digest, since an older version or another program wrote it.
     """
-    if not path.is_file():
+    if not path.exists():
         raise FileNotFoundError(f"{path} does not exist; without it a network's symbols have no meaning.")
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} is no JSON file ({error}); it is damaged, restore it from a copy.") from error
-    if not isinstance(content, dict) or content.get("format") != FORMAT or content.get("kind") not in VOCABULARIES:
-        raise ValueError(f"{path} is not of format {FORMAT!r}; it was not written by this version of deeprnn.")
-    if content["kind"] == Bytes.kind:
+    content = json_file.read(path, FORMAT)
+    kind = content.get("kind")
+    if not isinstance(kind, str) or kind not in VOCABULARIES:
+        raise ValueError(f"{path} is of kind {kind!r:.80}, expected {' or '.join(VOCABULARIES)}; it is damaged.")
+    expected = {"format", "kind", *VOCABULARIES[kind].FIELDS}
+    if set(content) != expected:
+        raise ValueError(f"{path} has the entries {sorted(content)}, expected {sorted(expected)}; it is damaged.")
+    if kind == Bytes.kind:
         return Bytes()
-    characters = content.get("characters")
+    characters = content["characters"]
     if not isinstance(characters, str) or len(set(characters)) != len(characters):
-        raise ValueError(f"{path}: 'characters' is no text that names each character once; the file is damaged.")
+        raise ValueError(f"{path}: 'characters' is not a text that names each character once; the file is damaged.")
     return Characters(characters)
 
 

@@ -1,8 +1,11 @@
 """What can go wrong with a run, told to the person who started it."""
 
+import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+
+from deeprnn.disk.digest import Note
 
 
 class RunError(RuntimeError):
@@ -26,16 +29,35 @@ class Stopped(KeyboardInterrupt):
         super().__init__(f"Stopped at step {step:,} of {steps:,}; all is saved in {path}.")
 
 
+def note(message: str) -> None:
+    """Warns of something that a run's owner should know, and that stops nothing."""
+    warnings.warn(message, Note, stacklevel=3)
+
+
 @contextmanager
 def writing(path: Path) -> Generator[None]:
     """Turns what a full disk or a read-only directory raises into a RunError that names `path`."""
     from safetensors import SafetensorError
 
+    from deeprnn.disk.lock import HeldError
+    from deeprnn.disk.marks import ForeignFileError
+
     try:
         yield
+    except (ForeignFileError, HeldError) as error:
+        raise RunError(str(error)) from error
     except (OSError, SafetensorError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise RunError(
             f"{path} could not be written: {reason}.\n"
             f"  What was written before is whole. Make room or allow writing there, then go on with --resume."
         ) from error
+
+
+@contextmanager
+def reading(path: Path | None = None) -> Generator[None]:
+    """Turns what a missing or damaged file raises into a RunError; its message begins with `path` if that is given."""
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        raise RunError(f"{path}: {error}" if path else str(error)) from error

@@ -15,6 +15,7 @@ from deeprnn.deep import DeepRNN
 from deeprnn.state import DeepState
 from deeprnn.text import BOUNDARY, Document, TextError, Vocabulary
 from deeprnn.text.vocabulary import Symbols
+from deeprnn.training.fits import check_fits
 
 PIECE = 8192
 """Characters of a document that are counted in one row; a longer document is cut into pieces of this length."""
@@ -81,8 +82,10 @@ def evaluate(
         progress: called now and then with the symbols done and all of them.
 
     Raises:
+        ValueError: the network does not fit the vocabulary.
         TextError: there is no character to predict, or a document is not UTF-8.
     """
+    check_fits(net, vocabulary)
     began = time.perf_counter()
     read = [symbols for symbols in map(vocabulary.read, documents) if symbols.size]
     if not read:

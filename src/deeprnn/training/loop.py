@@ -2,7 +2,6 @@
 
 import math
 import time
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,14 +11,18 @@ import torch
 
 from deeprnn.activations import Function
 from deeprnn.deep import DeepRNN
-from deeprnn.saving import WEIGHTS
+from deeprnn.disk.lock import Lock
 from deeprnn.text import Corpus, Streams, Vocabulary
+from deeprnn.training import place
 from deeprnn.training.checkpoint import Checkpoint, newest_checkpoint, read_checkpoint, write_checkpoint
-from deeprnn.training.errors import Diverged, RunError, Stopped, writing
+from deeprnn.training.errors import Diverged, RunError, Stopped, note, writing
+from deeprnn.training.fits import check_comes_back, check_fits, check_trainable, functions_of
 from deeprnn.training.interrupts import Interrupts
+from deeprnn.training.machine import Machine, continued, differences
 from deeprnn.training.metrics import Metrics
+from deeprnn.training.plan import Plan
 from deeprnn.training.report import Progress, Report, Reporter
-from deeprnn.training.run import Plan, Run
+from deeprnn.training.run import Run
 from deeprnn.training.schedule import Course, TimeKeeper
 from deeprnn.training.settings import Settings
 from deeprnn.training.speed import measure_step
@@ -91,7 +94,8 @@ def train(
 
     Raises:
         ValueError, TextError: the network does not fit the vocabulary, or the text is too short.
-        RunError: `out` is in use, a file can't be written, or the loss is no longer finite (`Diverged`).
+        RunError: `out` is in use, or holds files that no training wrote; a file can't be written; or the loss or a
+            weight is no longer finite (`Diverged`).
         Stopped: Ctrl-C (or SIGTERM) came; all is saved. It is a KeyboardInterrupt.
 
     >>> from deeprnn import DeepRNN, GRU
@@ -110,15 +114,26 @@ def train(
         raise ValueError("train(steps=..., seconds=...): give one of the two.")
     if (steps is not None and steps < 1) or (seconds is not None and not 0 < seconds < math.inf):
         raise ValueError(f"train(steps={steps}, seconds={seconds}): more than nothing.")
-    _check_net(net, vocabulary)
+    check_fits(net, vocabulary)
+    check_trainable(net)
     run = Run(Path(out))
     run.check_free(overwrite=overwrite)
     settings = settings or Settings()
     settings = replace(settings, threads=settings.threads or torch.get_num_threads())
     streams = _streams(corpus, vocabulary, settings)
-    plan = Plan(settings, None if steps is None else Course(steps), seconds, corpus.source, asked or {})
-    run.create(net, corpus, vocabulary, plan, overwrite=overwrite)
-    return _go_on(run, net, corpus, vocabulary, streams, plan, progress)
+    plan = Plan(settings, None if steps is None else Course(steps), seconds, corpus.source, asked or {}, {}, None, ())
+    with place.held(run.path) as lock:
+        place.check_free(run.path, overwrite=overwrite, abandoned=lock.found_abandoned)
+        if overwrite:
+            with writing(run.path):
+                place.clear(run.path)
+        try:
+            plan = run.create(net, corpus, vocabulary, plan)
+            check_comes_back(net, run.load_net(functions=functions_of(net), plan=plan))
+        except BaseException:
+            place.clear(run.path)
+            raise
+        return _go_on(run, lock, net, corpus, vocabulary, streams, plan, progress)
 
 
 def resume(
@@ -128,7 +143,7 @@ def resume(
     functions: Mapping[str, Function] | None = None,
     progress: Progress | None = None,
 ) -> Trained:
-    """Goes on with a run that was stopped or killed, to the weights that it would have had.
+    """Continues a run that was stopped or killed, to the weights that it would have had.
 
     Args:
         out: the run's directory.
@@ -137,19 +152,31 @@ def resume(
         progress: as for `train`.
 
     Raises:
-        RunError, TextError: `out` holds no run, or is damaged, or the texts have changed; also as `train`.
+        RunError, TextError: `out` holds no run, is damaged, or is being trained by another process; or the texts have
+            changed; also as `train`.
+
+    Warns:
+        UserWarning: the weights will not be bit-identical, since another machine, or another version of torch or
+            deeprnn, trained the first part; or a file carries no digest, since an older version wrote it.
     """
     run = Run(Path(out))
-    plan = run.read_plan()
-    vocabulary, net = run.load_vocabulary(), run.load_net(functions=functions)
-    _check_net(net, vocabulary)
-    corpus = run.read_corpus() if corpus is None else corpus
-    streams = _streams(corpus, vocabulary, plan.settings)
-    return _go_on(run, net, corpus, vocabulary, streams, plan, progress)
+    run.read_plan()
+    with place.held(run.path) as lock:
+        place.check_own(run.path)
+        place.sweep(run.path)
+        plan = run.read_plan()
+        net, vocabulary = run.load(functions=functions)
+        if corpus is None:
+            corpus = run.read_corpus()
+        else:
+            corpus.check_against(run.read_documents(plan=plan), run.manifest_file)
+        streams = _streams(corpus, vocabulary, plan.settings)
+        return _go_on(run, lock, net, corpus, vocabulary, streams, plan, progress)
 
 
 def _go_on(
     run: Run,
+    lock: Lock,
     net: DeepRNN,
     corpus: Corpus,
     vocabulary: Vocabulary,
@@ -172,11 +199,17 @@ def _go_on(
     trainer = Trainer(net, streams, plan.settings, plan.course)
     metrics = Metrics(run.metrics_file)
     if newest is not None:
-        checkpoint = read_checkpoint(newest, trainer.tensors() | Metrics.expected())
+        checkpoint = read_checkpoint(newest, trainer.tensors() | Metrics.expected(), plan.identity)
+        if checkpoint.step > plan.course.steps:
+            raise RunError(
+                f"{newest} lies beyond the {plan.course.steps:,} steps of {run.plan_file}: "
+                f"one of the two was replaced.\n  Restore both from one copy."
+            )
         trainer.load(checkpoint.step, checkpoint.tensors)
-        metrics = Metrics.go_on(run.metrics_file, checkpoint.step, checkpoint.tensors)
+        metrics = Metrics.go_on(run.metrics_file, checkpoint.step, checkpoint.tensors, checkpoint.rows)
+    plan = _note_machine(run, trainer, plan)
     with Interrupts() as interrupts:
-        _run_steps(run, trainer, metrics, interrupts, plan, progress)
+        _run_steps(run, lock, trainer, metrics, interrupts, plan, progress)
     return Trained(
         net=net.eval(),
         run=run,
@@ -189,8 +222,25 @@ def _go_on(
     )
 
 
+def _note_machine(run: Run, trainer: Trainer, plan: Plan) -> Plan:
+    """The plan with what computes the next steps, written to disk if that is new; a warning where bits will differ."""
+    machines = continued(plan.machines, trainer.step, Machine.of(trainer.net))
+    if trainer.step == trainer.steps or machines == plan.machines:
+        return plan
+    if len(machines) > 1 and machines[-1].first == trainer.step:
+        note(
+            f"{run.path} was trained up to step {trainer.step:,} by another machine "
+            f"({differences(machines[-2].machine, machines[-1].machine)}):\n"
+            f"  it continues, but its weights will not be bit-identical to those of an uninterrupted training."
+        )
+    plan = replace(plan, machines=machines)
+    plan.write(run.plan_file)
+    return plan
+
+
 def _run_steps(
     run: Run,
+    lock: Lock,
     trainer: Trainer,
     metrics: Metrics,
     interrupts: Interrupts,
@@ -201,7 +251,7 @@ def _run_steps(
     keeper = None if plan.seconds is None else TimeKeeper(plan.seconds, metrics.seconds)
     reporter = Reporter(trainer)
     if trainer.step == 0:
-        _save(run, trainer, metrics)
+        _save(run, lock, trainer, metrics, plan)
         metrics.start()
     saved = time.monotonic()
     watched = time.perf_counter()
@@ -210,7 +260,8 @@ def _run_steps(
         step = trainer.advance()
         loss, norm = float(step.loss), float(step.gradient_norm)
         if not (math.isfinite(loss) and math.isfinite(norm)):
-            raise _diverged(run, trainer.step, loss, settings)
+            what = f"at step {trainer.step:,} the loss is {loss:.4g} and its gradient no longer finite"
+            raise _diverged(run, what, settings)
         seconds = time.perf_counter() - began
         metrics.add(loss, norm, seconds)
         if keeper is not None:
@@ -220,19 +271,19 @@ def _run_steps(
             if end is not None:
                 trainer.course = trainer.course.change(trainer.step, end)
                 plan = replace(plan, course=trainer.course)
-                run.write_plan(plan)  # before a step depends on it
+                plan.write(run.plan_file)  # before a step depends on it
         reporter.add(loss, step.learning_rate, metrics.seconds)
         if trainer.step % row_every == 0 or trainer.step == trainer.steps:
             metrics.write_row(trainer.step, trainer.step * trainer.characters, step.learning_rate)
         if progress is not None and (reporter.is_due or trainer.step == trainer.steps):
             progress(reporter.report())
         if interrupts.asked and trainer.step < trainer.steps:
-            _save(run, trainer, metrics)
+            _save(run, lock, trainer, metrics, plan)
             raise Stopped(run.path, trainer.step, trainer.steps)
         if time.monotonic() - saved >= settings.checkpoint_seconds:
-            _save(run, trainer, metrics)
+            _save(run, lock, trainer, metrics, plan)
             saved = time.monotonic()
-    _save(run, trainer, metrics)
+    _save(run, lock, trainer, metrics, plan)
 
 
 def _fix_steps(run: Run, net: DeepRNN, streams: Streams, plan: Plan, progress: Progress | None) -> tuple[Plan, float]:
@@ -251,24 +302,35 @@ def _fix_steps(run: Run, net: DeepRNN, streams: Streams, plan: Plan, progress: P
     passed = time.perf_counter() - began
     left = plan.seconds - passed
     plan = replace(plan, course=Course(max(1, round(left / step_seconds))), seconds=max(left, 0.0))
-    run.write_plan(plan)
+    plan.write(run.plan_file)
     return plan, passed
 
 
-def _save(run: Run, trainer: Trainer, metrics: Metrics) -> None:
-    checkpoint = Checkpoint(trainer.step, trainer.tensors() | metrics.tensors())
+def _save(run: Run, lock: Lock, trainer: Trainer, metrics: Metrics, plan: Plan) -> None:
+    """Writes a checkpoint and the network, unless nothing could continue from it."""
+    if not lock.is_in_place:
+        raise RunError(
+            f"{run.path} was moved, removed or replaced while it was trained; nothing more is written there.\n"
+            f"  Its last checkpoint is whole: where the directory is now, --resume continues it."
+        )
+    name = trainer.not_finite()
+    if name is not None:
+        raise _diverged(run, f"after step {trainer.step:,} {name} is no longer finite", plan.settings)
+    checkpoint = Checkpoint(trainer.step, trainer.tensors() | metrics.tensors(), plan.identity, metrics.digest)
     write_checkpoint(run.checkpoints, checkpoint)
-    with writing(run.path / WEIGHTS), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a function that no file can hold was warned of when the run was made
-        trainer.net.save(run.path)
+    run.save_net(trainer.net, plan)
 
 
-def _diverged(run: Run, step: int, loss: float, settings: Settings) -> Diverged:
+def _diverged(run: Run, what: str, settings: Settings) -> Diverged:
     newest = newest_checkpoint(run.checkpoints)
     rate = settings.learning_rate
+    holds = (
+        f"{newest} holds the network before that, but would come to the same end: train anew"
+        if newest is not None
+        else "Nothing was saved: train anew"
+    )
     return Diverged(
-        f"{run.path}: at step {step:,} the loss is {loss:.4g} and its gradient no longer finite.\n"
-        f"  {newest} holds the network before that, but would come to the same end: train anew with\n"
+        f"{run.path}: {what}.\n  {holds} with\n"
         f"  a lower --learning-rate (it was {rate:g}; try {rate / 10:g}) or a smaller --clip "
         f"(it was {settings.clip:g}), and --overwrite."
     )
@@ -277,16 +339,3 @@ def _diverged(run: Run, step: int, loss: float, settings: Settings) -> Diverged:
 def _streams(corpus: Corpus, vocabulary: Vocabulary, settings: Settings) -> Streams:
     symbols = (vocabulary.read(document) for document in corpus.training)
     return Streams(symbols, batch=settings.batch, window=settings.window, seed=settings.seed)
-
-
-def _check_net(net: DeepRNN, vocabulary: Vocabulary) -> None:
-    size = len(vocabulary)
-    if (net.input_size, net.output_size) != (size, size):
-        raise ValueError(
-            f"the network reads {net.input_size} symbols and writes {net.output_size}, but the vocabulary has {size}.\n"
-            f"  Build it as DeepRNN(len(vocabulary), [...], len(vocabulary))."
-        )
-    if net.batch_first:
-        raise ValueError("the network is built with batch_first=True; text is read as (T, B): build it without.")
-    if any(cell.direction != "forward" for cell in net.cells):
-        raise ValueError("a layer runs backward in time: it would read the very characters that are to be predicted.")

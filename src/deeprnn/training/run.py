@@ -1,50 +1,33 @@
 """A run on disk: one directory that holds all that belongs to one training."""
 
-import json
-import shutil
+import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from deeprnn import atomic
 from deeprnn.activations import Function
 from deeprnn.deep import DeepRNN
-from deeprnn.saving import CONFIG, WEIGHTS
+from deeprnn.disk import digest, json_file, lock, marks
+from deeprnn.saving import CONFIG, WEIGHTS, read_metadata
 from deeprnn.text import Corpus, Vocabulary, load_vocabulary
-from deeprnn.training.errors import RunError, writing
-from deeprnn.training.schedule import Course
-from deeprnn.training.settings import Settings
+from deeprnn.training import place
+from deeprnn.training.errors import RunError, note, reading, writing
+from deeprnn.training.evaluate import Evaluation
+from deeprnn.training.fits import check_fits
+from deeprnn.training.plan import Plan
 
-FORMAT = "deeprnn run 2"
-_FORMER = ("deeprnn run 1",)
-"""Runs that no release wrote; their learning rate fell in another way."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a run is to do, as `training.json` keeps it.
-
-    Attributes:
-        settings: how it trains.
-        course: its steps; None until they are planned from its measured speed.
-        seconds: the time that the steps are to fit in; None where their number was given.
-        source: where its texts came from (see `Corpus.source`); None where a program gave them.
-        asked: what `train(asked=...)` was given.
-    """
-
-    settings: Settings
-    course: Course | None
-    seconds: float | None
-    source: Mapping[str, Any] | None
-    asked: Mapping[str, Any] = field(default_factory=dict[str, Any])
+MANIFEST_FORMAT = "deeprnn manifest 1"
+EVALUATION_FORMAT = "deeprnn evaluation 1"
+_NOT_THE_WEIGHTS = ("threads", "device", "checkpoint_seconds")
+"""Settings on which the weights do not depend."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """The layout of a run's directory.
+    """The layout of a run's directory, and what it holds.
 
     Attributes:
         path: the directory. `DeepRNN.load(path)` gives the network.
@@ -55,144 +38,180 @@ class Run:
     @property
     def plan_file(self) -> Path:
         """Settings, steps and source; a directory with this file is a run."""
-        return self.path / "training.json"
+        return self.path / place.PLAN
 
     @property
     def vocabulary_file(self) -> Path:
         """The symbols' meanings."""
-        return self.path / "vocabulary.json"
+        return self.path / place.VOCABULARY
 
     @property
     def manifest_file(self) -> Path:
         """The documents, their hashes, and which are held out."""
-        return self.path / "manifest.json"
+        return self.path / place.MANIFEST
 
     @property
     def metrics_file(self) -> Path:
         """The course of the training, a row every few steps."""
-        return self.path / "metrics.csv"
+        return self.path / place.METRICS
 
     @property
     def checkpoints(self) -> Path:
         """The directory of `step-*.safetensors`, from which a training goes on."""
-        return self.path / "checkpoints"
+        return self.path / place.CHECKPOINTS
 
     @property
     def evaluation_file(self) -> Path:
         """The held-out figures at the end."""
-        return self.path / "evaluation.json"
+        return self.path / place.EVALUATION
 
     @property
     def drawing_file(self) -> Path:
         """The network drawn."""
-        return self.path / "net.svg"
-
-    @property
-    def analysis_files(self) -> tuple[Path, Path]:
-        """What `deeprnn analyze` found out: all figures as a table, and those that are shown."""
-        return self.path / "analysis.parquet", self.path / "analysis.json"
+        return self.path / place.DRAWING
 
     @property
     def page_file(self) -> Path:
         """The page of `deeprnn explore`."""
-        return self.path / "explorer.html"
+        return self.path / place.PAGE
 
     @property
     def exists(self) -> bool:
-        """Whether a run was begun here."""
-        return self.plan_file.is_file()
+        """Whether a run was begun here: its settings are there, and were written by this project."""
+        return marks.is_ours(self.plan_file, marks.PLAN)
 
-    def create(self, net: DeepRNN, corpus: Corpus, vocabulary: Vocabulary, plan: Plan, *, overwrite: bool) -> None:
-        """Makes the directory and writes all that is known before the first step; the plan last.
+    def check_free(self, *, overwrite: bool) -> None:
+        """Raises RunError where a new run can't be put here at this moment; it is checked again when it is begun."""
+        with writing(self.path):
+            lock.check_free(self.path)
+        place.check_free(self.path, overwrite=overwrite, abandoned=(self.path / lock.NAME).exists())
+
+    def create(self, net: DeepRNN, corpus: Corpus, vocabulary: Vocabulary, plan: Plan) -> Plan:
+        """Writes all that is known before the first step into the directory, the plan last.
+
+        Returns:
+            The plan, which now lists the files.
 
         Raises:
-            RunError: the directory is in use, or can't be written.
+            RunError: the directory can't be written.
         """
-        self.check_free(overwrite=overwrite)
         with writing(self.path):
-            if overwrite:
-                self._clear()
             self.checkpoints.mkdir(parents=True, exist_ok=True)
             net.save(self.path)
             vocabulary.save(self.vocabulary_file)
-            atomic.write_text(self.manifest_file, json.dumps(corpus.manifest(), indent=1) + "\n")
-        self.write_plan(plan)
-
-    def check_free(self, *, overwrite: bool) -> None:
-        """Raises RunError where a new run can't be put here without harm to what is there."""
-        if not self.path.exists():
-            return
-        if not self.path.is_dir():
-            raise RunError(f"{self.path} is a file; a run needs a directory: --out another name.")
-        present = {entry.name for entry in self.path.iterdir() if not _is_part(entry)}
-        foreign = sorted(present - self._names())
-        if foreign and not self.exists:
-            raise RunError(
-                f"{self.path} holds files of another kind, such as {foreign[0]}; it is left as it is.\n"
-                f"  Choose another directory: --out runs/NAME"
-            )
-        if present and not overwrite and not self._is_barely_begun():
-            goes_on = "Go on with it: --resume. " if self.exists else ""
-            raise RunError(
-                f"{self.path} holds a run already. {goes_on}Replace it: --overwrite.\n"
-                f"  Or leave it, and choose another directory: --out runs/NAME"
-            )
-
-    def write_plan(self, plan: Plan) -> None:
-        """Writes `training.json`, whole or not at all."""
-        content = {
-            "format": FORMAT,
-            "steps": None if plan.course is None else plan.course.planned,
-            "changes": [] if plan.course is None else plan.course.changes,
-            "seconds": plan.seconds,
-            "settings": plan.settings.to_json(),
-            "source": None if plan.source is None else dict(plan.source),
-            "asked": dict(plan.asked),
+            manifest: dict[str, Any] = {"format": MANIFEST_FORMAT, **corpus.manifest()}
+            json_file.write(self.manifest_file, manifest, marks.MANIFEST)
+        parts = {
+            path.name: digest.of_json(json_file.read_any(path))
+            for path in (self.path / CONFIG, self.vocabulary_file, self.manifest_file)
         }
-        with writing(self.plan_file):
-            atomic.write_text(self.plan_file, json.dumps(content, indent=2) + "\n")
+        settings = {name: v for name, v in plan.settings.to_json().items() if name not in _NOT_THE_WEIGHTS}
+        texts = [[document["part"], document["sha256"]] for document in manifest["documents"]]
+        identity = digest.of_json([parts[CONFIG], parts[self.vocabulary_file.name], texts, settings])
+        plan = replace(plan, parts=parts, identity=identity)
+        self.save_net(net, plan)  # again, since only now is it known what it belongs to
+        plan.write(self.plan_file)
+        return plan
+
+    def save_net(self, net: DeepRNN, plan: Plan) -> None:
+        """Writes the network as it is now.
+
+        Raises:
+            RunError: it can't be written.
+        """
+        metadata = {} if plan.identity is None else {"identity": plan.identity}
+        with writing(self.path / WEIGHTS), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a function that no file can hold was warned of when the run was made
+            net.save(self.path, metadata=metadata)
 
     def read_plan(self) -> Plan:
-        """What `write_plan` wrote.
+        """The run's settings and course.
 
         Raises:
             RunError: there is no run here, or the file is damaged.
         """
         if not self.exists:
-            raise RunError(f"{self.path} holds no run: there is no {self.plan_file.name} in it. Is the path right?")
-        content = self._read_json(self.plan_file)
-        if content.get("format") in _FORMER:
-            raise RunError(
-                f"{self.plan_file} is of the format {content['format']!r}, and this version of deeprnn reads "
-                f"{FORMAT!r}.\n  Train anew (--overwrite replaces the run), or use the version that wrote it."
-            )
-        try:
-            steps, seconds, source = content["steps"], content["seconds"], content["source"]
-            asked = content.get("asked", {})
-            if content["format"] != FORMAT or not isinstance(steps, int | None):
-                raise ValueError(f"format {content['format']!r}, steps {steps!r}")
-            course = (
-                None if steps is None else Course(steps, tuple((int(a), int(end)) for a, end in content["changes"]))
-            )
-            if not isinstance(asked, dict):
-                raise TypeError("'asked' is of the wrong type")
-            if not isinstance(source, dict | None) or not isinstance(seconds, int | float | None):
-                raise TypeError("'source' or 'seconds' is of the wrong type")
-            return Plan(Settings.from_json(content["settings"]), course, seconds, source, asked)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise RunError(
-                f"{self.plan_file} describes no run ({error}); it is damaged, restore it from a copy."
-            ) from error
+            name = self.plan_file.name
+            if self.plan_file.exists():
+                raise RunError(
+                    f"{self.path} holds no run: {name} was not written by deeprnn train, or is damaged.\n"
+                    f"  Is the path right? If it is, restore {name} from a copy."
+                )
+            raise RunError(f"{self.path} holds no run: there is no {name} in it. Is the path right?")
+        return Plan.read(self.plan_file)
+
+    def load(
+        self, device: torch.device | str | None = None, functions: Mapping[str, Function] | None = None
+    ) -> tuple[DeepRNN, Vocabulary]:
+        """The network with the weights that were saved last, and its vocabulary, checked to belong together.
+
+        Args:
+            device, functions: as for `DeepRNN.load`.
+
+        Raises:
+            RunError: a file is missing, damaged, or of another run. ValueError: as `check_fits`.
+
+        Warns:
+            UserWarning: a file carries no digest, or the weights are not those of the run's training.
+        """
+        plan = self.read_plan()
+        net, vocabulary = self.load_net(device, functions, plan=plan), self.load_vocabulary(plan=plan)
+        with reading(self.path):
+            check_fits(net, vocabulary)
+        return net, vocabulary
 
     def load_net(
-        self, device: torch.device | str | None = None, functions: Mapping[str, Function] | None = None
+        self,
+        device: torch.device | str | None = None,
+        functions: Mapping[str, Function] | None = None,
+        *,
+        plan: Plan | None = None,
     ) -> DeepRNN:
-        """The network with the weights that were saved last; the arguments are those of `DeepRNN.load`."""
-        return DeepRNN.load(self.path, device=device, functions=functions)
+        """The network with the weights that were saved last; see `load`."""
+        plan = plan or self.read_plan()
+        with reading():
+            net = DeepRNN.load(self.path, device=device, functions=functions)
+            metadata = read_metadata(self.path)
+        if plan.identity is not None:
+            identity = (metadata or {}).get("identity")
+            if identity is None:
+                note(f"{self.path / WEIGHTS} was not written by the training of this run; it is read as it is.")
+            elif identity != plan.identity:
+                raise RunError(
+                    f"{self.path / WEIGHTS} belongs to another run: another text, vocabulary, network or settings.\n"
+                    f"  Restore it from a copy; or --resume writes it again from the newest checkpoint."
+                )
+        return net
 
-    def load_vocabulary(self) -> Vocabulary:
-        """The run's vocabulary."""
-        return load_vocabulary(self.vocabulary_file)
+    def load_vocabulary(self, *, plan: Plan | None = None) -> Vocabulary:
+        """The run's vocabulary; see `load`."""
+        with reading():
+            vocabulary = load_vocabulary(self.vocabulary_file)
+        self._check_part(self.vocabulary_file, plan or self.read_plan())
+        return vocabulary
+
+    def read_documents(self, *, plan: Plan | None = None) -> list[dict[str, str]]:
+        """The documents of the run's manifest: name, part and SHA-256 of each.
+
+        Raises:
+            RunError: the manifest is missing, damaged, or of another run.
+        """
+        path = self.manifest_file
+        with reading():
+            content = json_file.read_any(path)
+            if "format" in content or "digest" in content:
+                content = json_file.read(path, MANIFEST_FORMAT)
+            else:  # its format had no name once
+                note(f"{path} carries no digest (an older version wrote it): damage to it would go unseen.")
+        self._check_part(path, plan or self.read_plan())
+        documents = content.get("documents")
+        if not isinstance(documents, list) or not all(
+            isinstance(document, dict)
+            and all(isinstance(document.get(name), str) for name in ("name", "part", "sha256"))
+            for document in documents
+        ):
+            raise RunError(f"{path} lists no documents: it is damaged.\n  Restore it from a copy.")
+        return documents
 
     def read_corpus(self) -> Corpus:
         """The run's texts, read anew and checked to be the same as before.
@@ -200,47 +219,49 @@ class Run:
         Raises:
             RunError: the run's texts were given by a program. TextError: they have changed.
         """
-        source = self.read_plan().source
-        if source is None:
+        plan = self.read_plan()
+        if plan.source is None:
             raise RunError(f"{self.path} was trained on texts that a program gave; give them again (--text).")
-        corpus = Corpus.again(source)
-        manifest = self._read_json(self.manifest_file)
-        try:
-            corpus.check_against(manifest, self.manifest_file)
-        except (KeyError, TypeError) as error:
-            raise RunError(f"{self.manifest_file} is no manifest; it is damaged, restore it from a copy.") from error
+        documents = self.read_documents(plan=plan)
+        corpus = Corpus.again(plan.source)
+        corpus.check_against(documents, self.manifest_file)
         return corpus
 
-    def _read_json(self, path: Path) -> dict[str, Any]:
-        if not path.is_file():
-            raise RunError(f"{path} does not exist; the run is not whole, train it anew.")
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise RunError(f"{path} is no JSON file ({error}); it is damaged, restore it from a copy.") from error
-        if not isinstance(content, dict):
-            raise RunError(f"{path} is no JSON object; it is damaged, restore it from a copy.")
+    def write_evaluation(self, evaluation: Evaluation) -> None:
+        """Writes the held-out figures.
+
+        Raises:
+            RunError: they can't be written.
+        """
+        with writing(self.evaluation_file):
+            content = {"format": EVALUATION_FORMAT, **evaluation.to_json()}
+            json_file.write(self.evaluation_file, content, marks.EVALUATION)
+
+    def read_evaluation(self) -> dict[str, Any] | None:
+        """The figures that `write_evaluation` wrote, by name; None where there are none yet.
+
+        Raises:
+            RunError: the file is damaged.
+        """
+        path, remedy = self.evaluation_file, f"Delete it, or write it again: deeprnn train --out {self.path} --resume"
+        if not path.exists():
+            return None
+        with reading():
+            content = json_file.read_any(path, remedy)
+            if "format" in content or "digest" in content:
+                content = json_file.read(path, EVALUATION_FORMAT, remedy)
+            else:
+                note(f"{path} carries no digest (an older version wrote it): damage to it would go unseen.")
+        content.pop("format", None)
+        expected = Evaluation.__dataclass_fields__
+        if not set(content) <= set(expected) or type(content.get("bits_per_character")) is not float:
+            raise RunError(f"{path} holds no evaluation: it is damaged.\n  {remedy}")
         return content
 
-    def _names(self) -> set[str]:
-        files = (self.plan_file, self.vocabulary_file, self.manifest_file, self.metrics_file)
-        files += (self.evaluation_file, self.drawing_file, self.checkpoints)
-        files += (*self.analysis_files, self.page_file)
-        return {CONFIG, WEIGHTS, *(file.name for file in files)}
-
-    def _is_barely_begun(self) -> bool:
-        """Whether `create` was killed here before it was through: nothing was trained yet."""
-        return not self.exists and self.checkpoints.is_dir() and not any(self.checkpoints.iterdir())
-
-    def _clear(self) -> None:
-        self.plan_file.unlink(missing_ok=True)  # first: from here on there is no run that could be resumed
-        for name in self._names() - {self.checkpoints.name}:
-            (self.path / name).unlink(missing_ok=True)
-        for part in filter(_is_part, list(self.path.iterdir()) if self.path.is_dir() else []):
-            part.unlink(missing_ok=True)
-        shutil.rmtree(self.checkpoints, ignore_errors=True)
-
-
-def _is_part(path: Path) -> bool:
-    """Whether a killed process left the file half-written (see `deeprnn.atomic`)."""
-    return path.name.startswith(".") and path.suffix == ".part"
+    def _check_part(self, path: Path, plan: Plan) -> None:
+        known = plan.parts.get(path.name)
+        if known is not None and known != digest.of_json(json_file.read_any(path)):
+            raise RunError(
+                f"{path} is not the file that this run was begun with: its contents belong to another run.\n"
+                f"  Restore it from a copy."
+            )

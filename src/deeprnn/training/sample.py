@@ -8,6 +8,7 @@ from torch import Tensor
 from deeprnn.deep import DeepRNN
 from deeprnn.state import DeepState
 from deeprnn.text import BOUNDARY, Vocabulary
+from deeprnn.training.fits import check_fits
 
 
 def sample(
@@ -34,7 +35,8 @@ def sample(
         The drawn text, without the prompt.
 
     Raises:
-        ValueError: a negative length or temperature, or the network's output is not finite.
+        ValueError: the network does not fit the vocabulary, a length or temperature is negative, or the network's output
+            is not finite.
     """
     return "".join(sample_pieces(net, vocabulary, prompt, length=length, temperature=temperature, seed=seed))
 
@@ -49,6 +51,7 @@ def sample_pieces(
     seed: int | None = None,
 ) -> Iterator[str]:
     """`sample`, each piece of text as soon as it is drawn; the arguments and errors are the same."""
+    check_fits(net, vocabulary)
     if length < 0 or not 0 <= temperature < float("inf"):
         raise ValueError(f"sample: length and temperature must be 0 or more, got {length} and {temperature}.")
     random = torch.Generator(net.device)

@@ -1,7 +1,9 @@
 """How a network is trained: the numbers that a run keeps."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from numbers import Integral, Real
 from typing import Any, Literal, TypeAlias, get_args
 
 Precision: TypeAlias = Literal["32-true", "bf16-mixed", "bf16-true", "64-true"]
@@ -39,6 +41,8 @@ class Settings:
     checkpoint_seconds: float = 30.0
 
     def __post_init__(self) -> None:
+        for field in fields(self):
+            object.__setattr__(self, field.name, _as_declared(field.name, getattr(self, field.name), field.default))
         self._need("batch", self.batch >= 1, "at least 1")
         self._need("window", self.window >= 1, "at least 1")
         self._need("learning_rate", 0 < self.learning_rate < float("inf"), "a finite number greater than 0")
@@ -51,23 +55,45 @@ class Settings:
         self._need("checkpoint_seconds", 0 <= self.checkpoint_seconds < float("inf"), "a finite number, 0 or more")
 
     def to_json(self) -> dict[str, Any]:
-        """The settings by name."""
-        return asdict(self)
+        """The settings by name; JSON has no infinity, so that is "inf"."""
+        return {name: "inf" if value == math.inf else value for name, value in asdict(self).items()}
 
     @staticmethod
     def from_json(values: Mapping[str, Any]) -> "Settings":
         """The settings that `to_json` gave.
 
         Raises:
-            TypeError, ValueError: a name or a value that no settings have.
+            TypeError, ValueError: a name is missing, or a name or a value that no settings have.
         """
-        for field in fields(Settings):
-            value = values.get(field.name)
-            if value is not None and type(value) is not type(field.default) and field.name != "threads":
-                raise TypeError(f"{field.name}={value!r} is of the wrong type")
-        return Settings(**values)
+        names = {field.name for field in fields(Settings)}
+        if set(values) != names:
+            unknown, missing = sorted(set(values) - names), sorted(names - set(values))
+            raise TypeError(f"settings have unknown entries {unknown}, and lack {missing}")
+        given: dict[str, Any] = {name: math.inf if value == "inf" else value for name, value in values.items()}
+        return Settings(**given)
 
     def _need(self, name: str, holds: bool, what: str) -> None:
         if not holds:
             option = name.replace("_", "-")
             raise ValueError(f"--{option} must be {what}, got {getattr(self, name)} ({name} of Settings).")
+
+
+def _as_declared(name: str, value: Any, default: Any) -> Any:
+    """A value as the type that the setting has: whole numbers where fractions are meant, and NumPy's, are accepted.
+
+    Raises:
+        TypeError: it is of another type.
+    """
+    if name == "threads":
+        if value is None:
+            return None
+        default = 1
+    if isinstance(default, str):
+        if not isinstance(value, str):
+            raise TypeError(f"Settings({name}={value!r}): expected text, such as {default!r}.")
+        return str(value)
+    kind = ("a whole number", Integral) if isinstance(default, int) else ("a number", Real)
+    if isinstance(value, bool) or not isinstance(value, kind[1]):
+        raise TypeError(f"Settings({name}={value!r}): expected {kind[0]}, such as {default!r}.")
+    number: Any = value
+    return int(number) if isinstance(default, int) else float(number)

@@ -96,8 +96,9 @@ class Trainer:
         return Step(loss.detach(), norm, rate)
 
     def tensors(self) -> dict[str, Tensor]:
-        """All that goes on, by name: the very tensors where they exist, not copies."""
-        named: dict[str, Tensor] = {f"net.{name}": weight for name, weight in self.net.state_dict().items()}
+        """All that goes on, by name: the very tensors where they exist, not copies. Shared weights are named once."""
+        named: dict[str, Tensor] = {f"net.{name}": weight.detach() for name, weight in self.net.named_parameters()}
+        named |= {f"net.{name}": buffer for name, buffer in self.net.named_buffers()}
         for name, weight in self.net.named_parameters():
             moments: Mapping[str, Tensor] = self._optimizer.state[weight]
             named |= {f"adamw.{name}.{moment}": moments[moment] for moment in _MOMENTS}
@@ -106,6 +107,13 @@ class Trainer:
         if self._fabric.device.type == "cuda":
             named["random.cuda"] = torch.cuda.get_rng_state(self._fabric.device)
         return named
+
+    def not_finite(self) -> str | None:
+        """The name of a tensor that holds infinity or NaN, from which no training continues; None where none does."""
+        for name, tensor in self.tensors().items():
+            if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+                return name
+        return None
 
     def load(self, step: int, tensors: Mapping[str, Tensor]) -> None:
         """Goes back to where `tensors()` was taken, after `step` steps."""
