@@ -93,7 +93,8 @@ def write_net(
     marks.check_replaceable(directory / CONFIG, marks.CONFIG)  # before either is written
     about = {"format": WEIGHTS_FORMAT, "config": digest.of_json(content), "metadata": dict(metadata)}
     tensor_file.write(directory / WEIGHTS, tensors, about, marks.WEIGHTS)
-    json_file.write(directory / CONFIG, content, marks.CONFIG)
+    if not json_file.holds(directory / CONFIG, content):
+        json_file.write(directory / CONFIG, content, marks.CONFIG)
 
 
 def read_config(directory: Path) -> dict[str, Any]:

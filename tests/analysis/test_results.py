@@ -85,7 +85,7 @@ def test_a_missing_or_damaged_summary_says_so(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="deeprnn analyze"):
         read_summary(tmp_path)
     (tmp_path / SUMMARY).write_text("{")
-    with pytest.raises(ValueError, match="no JSON"):
+    with pytest.raises(ValueError, match="not valid JSON"):
         read_summary(tmp_path)
     (tmp_path / SUMMARY).write_text(json.dumps({"format": "other"}))
     with pytest.raises(ValueError, match="not of format"):

@@ -173,7 +173,7 @@ def test_a_text_that_changed_is_not_gone_on_with(book: Path, run: Path) -> None:
 
 
 def test_an_existing_run_is_replaced_only_when_told(book: Path, run: Path) -> None:
-    assert "holds a run already. Go on with it: --resume. Replace it: --overwrite" in fail(
+    assert "holds a run already. Continue it: --resume. Replace it: --overwrite" in fail(
         "train", "--text", book, *SMALL, "--out", run
     )
     succeed("train", "--text", book, *SMALL, "--out", run, "--overwrite")

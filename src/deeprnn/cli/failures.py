@@ -2,11 +2,15 @@
 
 import os
 import traceback
+import warnings
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from typing import Any
 
 import typer
 from typer.exceptions import TyperException
+
+from deeprnn.disk.note import Note
 
 DEBUG = "DEEPRNN_DEBUG"
 """The environment variable that, set to 1, shows the traceback of an error too."""
@@ -39,7 +43,8 @@ def told_plainly(resume: Callable[[], str | None] | None = None) -> Generator[No
         resume: gives the command that continues after an interrupt; None where there is nothing to continue.
     """
     try:
-        yield
+        with _notes_told():
+            yield
     except (typer.Exit, typer.Abort, TyperException):
         raise
     except BrokenPipeError:
@@ -53,6 +58,25 @@ def told_plainly(resume: Callable[[], str | None] | None = None) -> Generator[No
             traceback.print_exc()
         complain(describe(error))
         raise typer.Exit(1) from None
+
+
+@contextmanager
+def _notes_told() -> Generator[None]:
+    """Within the block, the package's own warnings are notes on standard error, each once."""
+    with warnings.catch_warnings():
+        told: set[str] = set()
+        before = warnings.showwarning
+
+        def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+            if not issubclass(category, Note):
+                before(message, category, *place, **more)
+            elif str(message) not in told:
+                told.add(str(message))
+                note(str(message))
+
+        warnings.showwarning = show
+        warnings.simplefilter("always", Note)
+        yield
 
 
 def describe(error: Exception) -> str:

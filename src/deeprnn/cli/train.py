@@ -1,7 +1,8 @@
 """`deeprnn train`: from text to a trained network in a run's directory."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,9 +72,13 @@ def train(
         raise typer.BadParameter("--text and --corpus both name the text: give only one of them.")
     if resume and out is None:
         raise typer.BadParameter("--resume requires --out RUN.")
-    directory = out or _free_directory(asked["text"])
+    with told_plainly():
+        directory = out or _claim_directory(asked["text"])
     begun = _Begun(directory)
-    with told_plainly(resume=begun.resume_command):
+    with (
+        told_plainly(resume=begun.resume_command),
+        nullcontext() if out is not None else _removed_if_unused(directory),
+    ):
         from deeprnn.training.run import Run
 
         run = Run(directory)
@@ -248,10 +253,18 @@ class _Begun:
         return status.st_ino, status.st_mtime_ns
 
 
-def _free_directory(paths: Sequence[Path]) -> Path:
-    """runs/NAME, or runs/NAME-2 and so on where that exists."""
-    name = (paths[0].resolve().stem or "text") if paths else "python"
-    number = 1
-    while (path := Path("runs", name if number == 1 else f"{name}-{number}")).exists():
-        number += 1
-    return path
+def _claim_directory(paths: Sequence[Path]) -> Path:
+    """Makes runs/NAME, or runs/NAME-2 and so on where that exists."""
+    from deeprnn.disk.lock import claim_free_name
+
+    return claim_free_name(Path("runs"), (paths[0].resolve().stem or "text") if paths else "python")
+
+
+@contextmanager
+def _removed_if_unused(directory: Path) -> Generator[None]:
+    """Removes a directory that was claimed, if nothing was put into it."""
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            directory.rmdir()

@@ -10,9 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-
-class Note(UserWarning):
-    """Something about a file that its reader should know, though it can be used; commands print it."""
+from deeprnn.disk.note import Note
 
 
 def of_json(content: Any) -> str:

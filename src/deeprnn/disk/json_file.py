@@ -19,9 +19,18 @@ def write(path: Path, content: Mapping[str, Any], mark: Mark) -> None:
     Raises:
         ValueError: the content holds NaN or infinity. OSError: as `atomic.write`.
     """
-    as_read = json.loads(json.dumps(content, allow_nan=False))
+    as_read = _as_read(content)
     whole = {**as_read, DIGEST: digest.of_json(as_read)}
     atomic.write_text(path, json.dumps(whole, indent=2) + "\n", mark)
+
+
+def holds(path: Path, content: Mapping[str, Any]) -> bool:
+    """Whether `write(path, content)` would change nothing, so that it need not be done again."""
+    try:
+        present = read_any(path)
+    except (OSError, ValueError):
+        return False
+    return present.pop(DIGEST, None) == digest.of_json(present) == digest.of_json(_as_read(content))
 
 
 def read(path: Path, format_name: str, remedy: str = "Restore it from a copy.") -> dict[str, Any]:
@@ -68,6 +77,11 @@ def read_any(path: Path, remedy: str = "Restore it from a copy.") -> dict[str, A
     if not isinstance(content, dict):
         raise ValueError(f"{path} holds no JSON object: it is damaged.\n  {remedy}")
     return content
+
+
+def _as_read(content: Mapping[str, Any]) -> dict[str, Any]:
+    """The content as it comes back from JSON: lists for tuples, text for names."""
+    return json.loads(json.dumps(content, allow_nan=False))
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -6,14 +6,13 @@ import socket
 import stat
 import time
 import warnings
-from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
 from deeprnn.disk import flock
-from deeprnn.disk.digest import Note
 from deeprnn.disk.marks import LOCK, ForeignFileError, is_ours
+from deeprnn.disk.note import Note
 
 NAME = ".deeprnn.lock"
 FORMAT = "deeprnn lock 1"
@@ -157,13 +156,3 @@ def _who_holds(directory: Path, content: bytes) -> str:
         f"{directory} is being written by {who}.\n"
         f"  Wait until it ends, or stop it, or choose another directory: --out runs/NAME"
     )
-
-
-@contextmanager
-def removed_if_empty(directory: Path) -> Generator[None]:
-    """Removes the directory at the end of the block if nothing was put into it."""
-    try:
-        yield
-    finally:
-        with suppress(OSError):
-            directory.rmdir()

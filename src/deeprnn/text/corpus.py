@@ -133,8 +133,10 @@ class Corpus:
         now = [(d["part"], d["name"], d["sha256"]) for d in self.manifest()["documents"]]
         if before == now:
             return
-        changed = sorted(name for _, name, _ in ((Counter(before) - Counter(now)) | (Counter(now) - Counter(before))))
-        differ = f"{len(set(changed))} differ, such as {changed[0]!r}" if changed else "they come in another order"
+        changed = sorted(
+            {(part, name) for part, name, _ in (Counter(before) - Counter(now)) | (Counter(now) - Counter(before))}
+        )
+        differ = f"{len(changed)} differ, such as {changed[0][1]!r}" if changed else "they come in another order"
         raise TextError(
             f"the texts are no longer those that {path} lists: {differ}.\n"
             f"  Bring them back as they were, or train anew into another directory."

@@ -5,7 +5,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-from deeprnn.disk.digest import Note
+from deeprnn.disk.note import Note
 
 
 class RunError(RuntimeError):

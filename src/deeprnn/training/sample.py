@@ -35,8 +35,8 @@ def sample(
         The drawn text, without the prompt.
 
     Raises:
-        ValueError: the network does not fit the vocabulary, a length or temperature is negative, or the network's output
-            is not finite.
+        ValueError: the network does not fit the vocabulary; a length or temperature is negative; the network's
+            output is not finite.
     """
     return "".join(sample_pieces(net, vocabulary, prompt, length=length, temperature=temperature, seed=seed))
 
