@@ -1,9 +1,7 @@
 """What is written, from what, and what is refused; most of it without a browser."""
 
 import base64
-import os
 import shutil
-import time
 from pathlib import Path
 from typing import Any
 
@@ -69,11 +67,30 @@ def test_a_place_that_can_not_be_written_is_refused_at_once(run: Path, tmp_path:
     assert told == []
 
 
-def test_a_net_that_is_younger_than_its_analysis_is_told(run: Path, tmp_path: Path) -> None:
+@pytest.mark.filterwarnings("ignore:.* was not written by the training of this run")
+def test_a_net_that_is_not_the_analyzed_one_is_told(run: Path, tmp_path: Path) -> None:
     copy = _copy(run, tmp_path)
-    later = time.time() + 10
-    os.utime(copy / "model.safetensors", (later, later))
-    assert "the net was written after analysis.json" in explore(copy).read_text()
+    net = DeepRNN.load(copy)
+    with torch.no_grad():
+        net.layers[0].weight_hh[0, 0] += 1
+    net.save(copy)
+    assert "the net is not the one that analysis.json is about" in explore(copy).read_text()
+
+
+def test_a_table_of_another_analysis_is_refused(run: Path, tmp_path: Path) -> None:
+    copy = _copy(run, tmp_path)
+    table = bytearray((copy / "analysis.parquet").read_bytes())
+    table[len(table) // 2] ^= 1
+    (copy / "analysis.parquet").write_bytes(table)
+    with pytest.raises(ValueError, match=r"analysis\.parquet is not the table that analysis\.json was written with"):
+        explore(copy)
+
+
+def test_somebody_elses_page_is_left_as_it_is(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "page.html").write_text("mine")
+    with pytest.raises(FileExistsError, match=r"page\.html exists, and was not written by deeprnn"):
+        explore(run, tmp_path / "page.html")
+    assert (tmp_path / "page.html").read_text() == "mine"
 
 
 @pytest.mark.parametrize("view", sorted(how_each_was_made(Path())))

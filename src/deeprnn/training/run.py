@@ -71,6 +71,11 @@ class Run:
         return self.path / place.DRAWING
 
     @property
+    def analysis_files(self) -> tuple[Path, Path]:
+        """What `deeprnn analyze` found out: all figures as a table, and those that are shown."""
+        return self.path / place.TABLE, self.path / place.SUMMARY
+
+    @property
     def page_file(self) -> Path:
         """The page of `deeprnn explore`."""
         return self.path / place.PAGE
