@@ -1,6 +1,7 @@
 """DeepRNN: the stack of layers, what joins them, and the output layer."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -16,6 +17,8 @@ from deeprnn.cells import Cell
 from deeprnn.consistency import check_build, check_layer, check_output
 from deeprnn.inputs import Inputs, Lengths, prepare
 from deeprnn.layer import LayerResult, RecurrentLayer
+from deeprnn.loadable import check_loadable
+from deeprnn.sharing import distinct_state, freeze, share, shared_places, without
 from deeprnn.state import DeepState, State
 from deeprnn.stateforms import StateForm, one_a_layer
 from deeprnn.summary import summarise
@@ -30,6 +33,8 @@ _ENTRIES: dict[str, tuple[type, ...]] = {
     "dtype": (str,),
     **dict.fromkeys(_OPTIONS, (bool,)),
     "dropout": (int, float),
+    "shared": (dict,),
+    "frozen": (list,),
 }
 """A configuration's entries, and what each may be."""
 
@@ -265,7 +270,9 @@ class DeepRNN(nn.Module):
     def save(self, directory: str | Path, *, metadata: Mapping[str, str] | None = None) -> None:
         """Writes `model.safetensors` and `config.json`, each whole or not at all; makes the directory.
 
-        Both carry a digest, and the weights that of their configuration, so that `load` finds damage.
+        Both carry a digest, and the weights that of their configuration, so that `load` finds damage. What is loaded
+        computes the same and is trained the same: layers and weights that are shared stay shared, and parameters that
+        require no gradient stay frozen.
 
         Args:
             directory: where they go. A network that was saved there before is replaced; files of these names that
@@ -273,13 +280,18 @@ class DeepRNN(nn.Module):
             metadata: strings that stay with the weights, such as where they came from.
 
         Raises:
+            ValueError: the net would not load as it is: a weight is pruned, normed or parametrised, its parts have
+                several dtypes or no values, something was added to it, it is within an intervention; the message says
+                what to do.
             FileExistsError: the directory holds another library's `config.json` or `model.safetensors`.
             OSError: it can't be written.
 
         Warns:
             UserWarning: the net has activations that are not names; they can't be written, and `load` asks for them.
         """
-        saving.write_net(Path(directory), self._config(), self.state_dict(), metadata or {})
+        config, tensors = self._config(), distinct_state(self)
+        check_loadable(self, tensors, self._expected_state(config))
+        saving.write_net(Path(directory), config, tensors, metadata or {})
 
     @classmethod
     def load(
@@ -295,7 +307,7 @@ class DeepRNN(nn.Module):
             directory: where `model.safetensors` and `config.json` lie.
             functions: the activations that could not be written, by the place that the error names, such as
                 {"layers.0.activation": my_phi}.
-            device: where the parameters go.
+            device: where the parameters go; None for the CPU.
 
         Raises:
             FileNotFoundError, ValueError: a file is missing, damaged, or does not fit; the message names it.
@@ -306,27 +318,52 @@ class DeepRNN(nn.Module):
         directory = Path(directory)
         config = saving.read_config(directory)
         path = directory / saving.CONFIG
-        arguments = {"one_hot": False, **config}  # absent from nets that were saved before there was one_hot
-        saving.check_entries(arguments, _ENTRIES, path)
+        # Absent from nets that were saved before there was such a thing.
+        entries: dict[str, Any] = {"one_hot": False, "shared": {}, "frozen": [], **config}
+        saving.check_entries(entries, _ENTRIES, path)
         cells = saving.cells_from_json(config["layers"], functions or {}, path)
         try:
             dtype = saving.dtype_of(config["dtype"])
-            arguments = {name: arguments[name] for name in ("input_size", "output_size", *_OPTIONS)}
+            arguments = {name: entries[name] for name in ("input_size", "output_size", *_OPTIONS)}
             net = cls(layers=cells, device="meta", dtype=dtype, **arguments)
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise ValueError(f"{path} describes no DeepRNN: {error}") from error
-        tensors = saving.read_weights(directory, config, net.state_dict(), device)
-        net.load_state_dict(tensors, assign=True)
-        return net.requires_grad_()
+        tensors = saving.read_weights(directory, config, without(net.state_dict(), entries["shared"]), device)
+        net.load_state_dict(tensors, strict=False, assign=True)
+        try:
+            share(net, entries["shared"])
+            freeze(net, entries["frozen"])
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{path} describes no DeepRNN: {error}") from error
+        return net
 
     def _config(self) -> dict[str, Any]:
+        """What `save` writes beside the weights, as JSON."""
         return {
             "input_size": self.input_size,
             "output_size": self.output_size,
             "layers": saving.cells_to_json(self.cells),
             "dtype": str(self.dtype).removeprefix("torch."),
             **{name: getattr(self, name) for name in _OPTIONS},
+            "shared": shared_places(self),
+            "frozen": [name for name, weight in self.named_parameters() if not weight.requires_grad],
         }
+
+    def _expected_state(self, config: Mapping[str, Any]) -> dict[str, Tensor]:
+        """The state of the net that `load` would build from a configuration, without values."""
+        expected: dict[str, Tensor] = {}
+        cells: list[Cell] = []
+        for index, layer in enumerate(self.recurrent_layers):
+            # The twin must not take the activations' modules from this net.
+            modules = {name: phi for name, phi in layer.cell.activations.items() if isinstance(phi, nn.Module)}
+            cells.append(replace(layer.cell, **dict.fromkeys(modules, "identity")))
+            for field, phi in modules.items():
+                for name, tensor in phi.state_dict().items():
+                    dtype = self.dtype if tensor.is_floating_point() else tensor.dtype
+                    expected[f"layers.{index}.{field}.{name}"] = tensor.to("meta", dtype)
+        arguments = {name: config[name] for name in ("input_size", "output_size", *_OPTIONS)}
+        expected |= type(self)(layers=cells, device="meta", dtype=self.dtype, **arguments).state_dict()
+        return without(expected, config["shared"])
 
     def _drop(self, hidden: Tensor) -> Tensor:
         if not self.training or self.dropout == 0:

@@ -26,6 +26,11 @@ def cells_to_json(cells: Sequence[Cell]) -> list[dict[str, Any]]:
     """The cells as JSON; an activation that is no name becomes {"function": its name}, with a warning."""
     layers: list[dict[str, Any]] = []
     for index, cell in enumerate(cells):
+        if CELLS.get(type(cell).__name__) is not type(cell):
+            raise ValueError(
+                f"layers.{index} can't be saved: no file can name its cell, {cell!r} ({type(cell).__name__}).\n"
+                f"  Within an intervention of deeprnn.analysis, save the net after its block."
+            )
         layer: dict[str, Any] = {"cell": type(cell).__name__}
         layer |= {field.name: getattr(cell, field.name) for field in fields(cell)}
         for field_name, activation in cell.activations.items():
