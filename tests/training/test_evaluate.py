@@ -10,7 +10,7 @@ from small import corpus, net, vocabulary
 
 from deeprnn import GRU, DeepRNN
 from deeprnn.text import BOUNDARY, Bytes, Document, TextError, Vocabulary
-from deeprnn.training import evaluate, evaluation_seconds
+from deeprnn.training import EvaluationSpeed, evaluate
 
 
 def plain_nats(network: DeepRNN, document: Document, symbols: Vocabulary) -> float:
@@ -119,10 +119,14 @@ def test_progress_ends_at_the_whole() -> None:
 
 
 def test_a_longer_text_is_estimated_to_take_longer() -> None:
-    network, symbols = net().eval(), vocabulary()
-    assert evaluation_seconds(network, [], symbols) == 0
-    short = evaluation_seconds(network, [Document("a", b"to be" * 10)], symbols)
-    long = evaluation_seconds(network, [Document("a", b"to be" * 10_000)], symbols)
-    assert 0 < short < long / 2  # a long one is read in pieces, side by side
-    few = evaluation_seconds(network, [Document("a", b"to be" * 10_000)], symbols, at_most=100)
-    assert 0 < few < long
+    network = net().train()
+    speed = EvaluationSpeed.measure(network)
+    assert network.training
+    assert speed.step + speed.row > 0
+    speed = EvaluationSpeed(step=0.001, row=0.0001)
+    assert speed.seconds([]) == 0
+    assert speed.seconds([10]) == pytest.approx(10 * 0.0011)
+    assert speed.seconds([10, 10, 5]) == pytest.approx(10 * 0.001 + 25 * 0.0001)
+    whole = speed.seconds([1_000_000])
+    assert whole == pytest.approx(4608 * 0.001 + (1_000_000 + 244 * 512) * 0.0001)
+    assert speed.seconds([1_000_000], at_most=100_000) < whole / 5

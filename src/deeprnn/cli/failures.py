@@ -54,9 +54,7 @@ def told_plainly(resume: Callable[[], str | None] | None = None) -> Generator[No
         _tell_interrupt(str(interrupt) or "Interrupted.", command)
         raise typer.Exit(130) from None
     except Exception as error:
-        if os.environ.get(DEBUG) == "1":
-            traceback.print_exc()
-        complain(describe(error))
+        tell(error)
         raise typer.Exit(1) from None
 
 
@@ -77,6 +75,13 @@ def _notes_told() -> Generator[None]:
         warnings.showwarning = show
         warnings.simplefilter("always", Note)
         yield
+
+
+def tell(error: Exception) -> None:
+    """Tells an error; with `DEBUG` set, where it happened too."""
+    if os.environ.get(DEBUG) == "1":
+        traceback.print_exception(error)
+    complain(describe(error))
 
 
 def describe(error: Exception) -> str:

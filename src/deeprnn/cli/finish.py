@@ -1,29 +1,61 @@
 """What follows a training: its figures, a sample, and what to type next."""
 
-from collections.abc import Generator
+import time
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
-from deeprnn.cli.failures import complain, describe
+from deeprnn.cli.failures import complain, tell
 
 if TYPE_CHECKING:
     from deeprnn.cli.terminal import Terminal
-    from deeprnn.training import Trained
+    from deeprnn.training import EvaluationSpeed, Trained
 
 
 LEAST_EVALUATED = 100_000
 """Held-out characters that are evaluated at the end, if there are so many;"""
 EVALUATED_PART = 4
 """and more only up to this part of the characters trained on, so that it takes little of the time."""
+AFTERWARDS = 3.0
+"""Seconds kept for what follows the evaluation: a sample, and the end of the program."""
+_FEWEST = 10_000
+"""Held-out characters that are evaluated however little time there is."""
 
 
-def finish(trained: "Trained") -> None:
+@dataclass(frozen=True)
+class Deadline:
+    """When a command that was given a time is to end.
+
+    Attributes:
+        end: that moment, by time.monotonic().
+        speed: how fast the network is evaluated.
+        lengths: of the held-out documents, in symbols.
+    """
+
+    end: float
+    speed: "EvaluationSpeed"
+    lengths: Sequence[int]
+
+    def at_most(self, characters: int) -> int:
+        """So many characters, or as many as can be evaluated in time."""
+        left = self.end - AFTERWARDS - time.monotonic()
+        while characters > _FEWEST and self.speed.seconds(self.lengths, characters) > left:
+            characters = max(characters // 2, _FEWEST)
+        return characters
+
+
+def finish(trained: "Trained", deadline: Deadline | None = None) -> None:
     """Evaluates, lets the network write, and says what to type next.
 
     The training is saved by then: whatever fails here is told, and the rest is done all the same.
+
+    Args:
+        trained: what was trained.
+        deadline: when all is to be done; it is kept by evaluating less text.
 
     Raises:
         typer.Exit: something failed; the status is 1.
@@ -45,7 +77,7 @@ def finish(trained: "Trained") -> None:
     ]
     print_rows(console, f"\n{run.path}", rows[: None if run.drawing_file.exists() else -1])
     with _carrying_on("the evaluation", failed):
-        _evaluate(trained, console)
+        _evaluate(trained, deadline, console)
     prompt = ""
     with _carrying_on("the sample", failed):
         prompt = _sample(trained, console)
@@ -72,12 +104,14 @@ def resume_command(path: Path) -> str:
     return f"deeprnn train --out {shell_word(str(path))} --resume"
 
 
-def _evaluate(trained: "Trained", console: "Terminal") -> None:
+def _evaluate(trained: "Trained", deadline: Deadline | None, console: "Terminal") -> None:
     from deeprnn.cli.figures import evaluate_shown, evaluation_rows
     from deeprnn.cli.terminal import print_rows
 
-    # Not read again: the files may have changed, or grown by this very run.
     at_most = max(LEAST_EVALUATED, trained.characters // EVALUATED_PART)
+    if deadline is not None:
+        at_most = deadline.at_most(at_most)
+    # The corpus is not read again: files may have changed, or grown by this very run.
     evaluation = evaluate_shown(trained.net, trained.corpus.held_out, trained.vocabulary, console, at_most=at_most)
     print_rows(console, "\nheld-out text", evaluation_rows(evaluation))
     trained.run.write_evaluation(evaluation)
@@ -111,5 +145,5 @@ def _carrying_on(what: str, failed: list[str]) -> Generator[None]:
     try:
         yield
     except Exception as error:
-        complain(describe(error))
+        tell(error)
         failed.append(what)

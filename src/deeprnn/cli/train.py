@@ -11,7 +11,7 @@ from typer._click.core import ParameterSource
 
 from deeprnn.cli import options
 from deeprnn.cli.failures import told_plainly
-from deeprnn.cli.finish import LEAST_EVALUATED, finish, resume_command
+from deeprnn.cli.finish import AFTERWARDS, LEAST_EVALUATED, Deadline, finish, resume_command
 
 if TYPE_CHECKING:
     from deeprnn.text import Corpus, Vocabulary
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 _BEGAN = time.monotonic()
 """When the program began, or nearly: --minutes counts from here."""
-_AFTERWARDS = 3.0
-"""Seconds kept for what follows the evaluation: a sample, a drawing."""
 _EVALUATION = 1 / 16
 """About the part of the time that it takes to evaluate a quarter as many characters as were trained on."""
 
@@ -84,13 +82,13 @@ def train(
         run = Run(directory)
         if resume and (run.exists or not {"text", "more_text", "corpus"} & set(given)):
             begun.confirm()
-            trained = _resume(run, asked, given)
+            trained, deadline = _resume(run, asked, given), None
         else:
-            trained = _begin(run, asked, overwrite=overwrite)
-        finish(trained)
+            trained, deadline = _begin(run, asked, overwrite=overwrite)
+        finish(trained, deadline)
 
 
-def _begin(run: "Run", asked: Mapping[str, Any], *, overwrite: bool) -> "Trained":
+def _begin(run: "Run", asked: Mapping[str, Any], *, overwrite: bool) -> "tuple[Trained, Deadline | None]":
     from deeprnn import training
     from deeprnn.cli.progress import TrainingDisplay
     from deeprnn.cli.terminal import stdout
@@ -112,17 +110,17 @@ def _begin(run: "Run", asked: Mapping[str, Any], *, overwrite: bool) -> "Trained
     _check_size(cells, corpus, len(vocabulary), asked)
     net = _build(cells, len(vocabulary), asked).to(device)
     _introduce(console, corpus, vocabulary, net)
-    seconds = None
+    seconds = deadline = None
     if asked["steps"] is None:
         total = 60 * (asked["minutes"] or options.MINUTES)
-        left = total - (time.monotonic() - _BEGAN) - _AFTERWARDS
-        least, whole = (
-            training.evaluation_seconds(net, corpus.held_out, vocabulary, at_most=at_most)
-            for at_most in (LEAST_EVALUATED, None)
-        )
-        seconds = max(left - min(max(least, left * _EVALUATION), whole), total / 3)
+        lengths = [len(vocabulary.read(document)) for document in corpus.held_out]
+        speed = training.EvaluationSpeed.measure(net)
+        deadline = Deadline(_BEGAN + total, speed, lengths)
+        left = deadline.end - AFTERWARDS - time.monotonic()
+        least, whole = (speed.seconds(lengths, at_most) for at_most in (LEAST_EVALUATED, None))
+        seconds = max(left - min(max(least, left * _EVALUATION), left / 2, whole), total / 3)
     with TrainingDisplay(console) as display:
-        return training.train(
+        trained = training.train(
             net,
             corpus,
             vocabulary,
@@ -134,6 +132,7 @@ def _begin(run: "Run", asked: Mapping[str, Any], *, overwrite: bool) -> "Trained
             overwrite=overwrite,
             progress=display,
         )
+    return trained, deadline
 
 
 def _resume(run: "Run", asked: Mapping[str, Any], given: Sequence[str]) -> "Trained":

@@ -6,8 +6,8 @@ from deeprnn.training.errors import Stopped as Stopped
 from deeprnn.training.evaluate import CONTEXT as CONTEXT
 from deeprnn.training.evaluate import PIECE as PIECE
 from deeprnn.training.evaluate import Evaluation as Evaluation
+from deeprnn.training.evaluate import EvaluationSpeed as EvaluationSpeed
 from deeprnn.training.evaluate import evaluate as evaluate
-from deeprnn.training.evaluate import evaluation_seconds as evaluation_seconds
 from deeprnn.training.loop import Trained as Trained
 from deeprnn.training.loop import resume as resume
 from deeprnn.training.loop import train as train

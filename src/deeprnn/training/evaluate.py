@@ -17,9 +17,9 @@ from deeprnn.text import BOUNDARY, Document, TextError, Vocabulary
 from deeprnn.text.vocabulary import Symbols
 from deeprnn.training.fits import check_fits
 
-PIECE = 8192
+PIECE = 4096
 """Characters of a document that are counted in one row; a longer document is cut into pieces of this length."""
-CONTEXT = 1024
+CONTEXT = 512
 """Characters before a piece that are read with it, uncounted, so that the state is that of a reader of the whole."""
 
 _ROWS = 512
@@ -119,22 +119,31 @@ def evaluate(
     )
 
 
-def evaluation_seconds(
-    net: DeepRNN, documents: Sequence[Document], vocabulary: Vocabulary, *, at_most: int | None = None
-) -> float:
-    """About how long `evaluate` will take, from two short readings: a step's cost, and that of a row in it."""
-    lengths = [len(vocabulary.read(document)) for document in documents]
-    every = [piece for index, length in enumerate(lengths) for piece in _pieces(index, length)]
-    steps = sorted((piece.end - piece.start for piece in _spread(every, at_most)), reverse=True)
-    if not steps:
-        return 0.0
-    rows = min(32, len(steps))
-    few, many = _time_steps(net, 1), _time_steps(net, rows)
-    a_row = max(many - few, 0.0) / (rows - 1) if rows > 1 else 0.0
-    return sum(
-        block[0] * max(few - a_row, 0.0) + sum(block) * a_row
-        for block in (steps[first : first + _ROWS] for first in range(0, len(steps), _ROWS))
-    )
+@dataclass(frozen=True)
+class EvaluationSpeed:
+    """What `evaluate` takes here, from two short readings.
+
+    Attributes:
+        step: seconds of one step, whatever its rows.
+        row: seconds of each row in a step.
+    """
+
+    step: float
+    row: float
+
+    @staticmethod
+    def measure(net: DeepRNN, rows: int = 32) -> "EvaluationSpeed":
+        """The speed of a network, which stays as it is."""
+        few, many = _time_steps(net, 1), _time_steps(net, rows)
+        row = max(many - few, 0.0) / (rows - 1)
+        return EvaluationSpeed(max(few - row, 0.0), row)
+
+    def seconds(self, lengths: Sequence[int], at_most: int | None = None) -> float:
+        """About how long it takes to evaluate documents of so many symbols; `at_most` as for `evaluate`."""
+        every = [piece for index, length in enumerate(lengths) for piece in _pieces(index, length)]
+        steps = sorted((piece.end - piece.start for piece in _spread(every, at_most)), reverse=True)
+        blocks = (steps[first : first + _ROWS] for first in range(0, len(steps), _ROWS))
+        return sum(block[0] * self.step + sum(block) * self.row for block in blocks)
 
 
 @dataclass(frozen=True)
