@@ -53,7 +53,7 @@ def cells_from_json(layers: Any, functions: Mapping[str, Function], path: Path) 
         raise ValueError(f"{path}: 'layers' is no list of cells; the file is damaged or was not written by deeprnn.")
     cells: list[Cell] = []
     for index, layer in enumerate(layers):
-        if not isinstance(layer, dict) or layer.get("cell") not in CELLS:
+        if not isinstance(layer, dict) or not isinstance(layer.get("cell"), str) or layer["cell"] not in CELLS:
             known = ", ".join(sorted(CELLS))
             raise ValueError(
                 f"{path}: layers[{index}] names no known cell ({known}); import the module that defines it first."

@@ -29,16 +29,21 @@ SETTINGS = Settings(batch=4, window=5, checkpoint_seconds=0.0)
 @pytest.fixture
 def stopped(tmp_path: Path) -> Path:
     """A run that was interrupted after four of its six steps."""
+    return stopped_at(tmp_path / "run", 4)
+
+
+def stopped_at(path: Path, step: int) -> Path:
+    """Begins a run of six steps, and interrupts it after so many."""
 
     def interrupt(report: Report) -> None:
-        if report.step == 4:
+        if report.step == step:
             signal_self()
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("deeprnn.training.report._SECONDS", 0.0)
         with pytest.raises(Stopped):
-            train(net(), corpus(), vocabulary(), tmp_path / "run", SETTINGS, steps=6, progress=interrupt)
-    return tmp_path / "run"
+            train(net(), corpus(), vocabulary(), path, SETTINGS, steps=6, progress=interrupt)
+    return path
 
 
 def signal_self() -> None:

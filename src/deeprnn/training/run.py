@@ -184,7 +184,7 @@ class Run:
             elif identity != plan.identity:
                 raise RunError(
                     f"{self.path / WEIGHTS} belongs to another run: another text, vocabulary, network or settings.\n"
-                    f"  Restore it from a copy; or --resume writes it again from the newest checkpoint."
+                    f"  Restore it from a copy."
                 )
         return net
 
