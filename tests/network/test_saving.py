@@ -2,6 +2,8 @@
 
 import json
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -28,6 +30,26 @@ def test_round_trip(tmp_path: Path, dtype: torch.dtype) -> None:
     assert torch.equal(loaded(x).output, saved(x).output)
     loaded.train()(x).output.float().sum().backward()
     assert all(p.grad is not None for p in loaded.parameters())
+
+
+_CUT_SHORT = """
+import os, sys, torch
+from deeprnn import GRU, DeepRNN
+path = sys.argv[1]
+DeepRNN(64, [GRU(256)]).save(path)
+net = DeepRNN.load(path)
+os.truncate(os.path.join(path, "model.safetensors"), 100)
+assert net(torch.randn(5, 3, 64)).hidden[0].isfinite().all()
+assert {weight.data_ptr() % 64 for weight in net.parameters()} == {0}
+"""
+
+
+def test_a_loaded_net_lives_in_memory_of_its_own(tmp_path: Path) -> None:
+    """Not in its file's, which another program may cut short, and whose alignment is another."""
+    done = subprocess.run(
+        [sys.executable, "-c", _CUT_SHORT, str(tmp_path)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_net_that_was_saved_before_there_was_one_hot_is_read(tmp_path: Path) -> None:

@@ -82,7 +82,8 @@ def read(
         with safe_open(path, framework="pt") as file:
             if expected is not None:
                 _check_expected(file, expected, path)
-            tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            # Copies: safetensors maps the file, and a process that reads it after it was cut short is killed.
+            tensors: dict[str, Tensor] = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
     except SafetensorError as error:
         raise _damaged(path, error) from error
     carried = about.pop("digest", None)
