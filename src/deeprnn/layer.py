@@ -137,10 +137,30 @@ class RecurrentLayer(nn.Module):
     def initial_state(self, batch: int) -> State:
         """(B, H) each: the state before the first step when none is given, zeros or the learned one."""
         dtype = self.dtype
-        first = self._initial(self._weights("", dtype), batch)
+        first = self._initial(self.weights("", dtype), batch)
         if self._cell.directions == 1:
             return first
-        return State(first.h, first.c, reverse=self._initial(self._weights("_reverse", dtype), batch))
+        return State(first.h, first.c, reverse=self._initial(self.weights("_reverse", dtype), batch))
+
+    def weights(self, suffix: str, dtype: torch.dtype) -> dict[str, Tensor]:
+        """One direction's weights as a call reads them, by name: parametrised ones computed, all of a dtype.
+
+        Args:
+            suffix: "" or "_reverse"; the names come without it.
+            dtype: what the call computes in.
+        """
+        parameters = self._parameters
+        weights: dict[str, Tensor] = {}
+        for name in self._names:
+            # A parametrised weight is an attribute, not a parameter.
+            weight = parameters.get(name + suffix)
+            weight = getattr(self, name + suffix) if weight is None else weight
+            if weight is None:
+                raise ValueError(
+                    f"{name + suffix} of this layer is None; build the cell without it, as bias=False does."
+                )
+            weights[name] = weight if weight.dtype == dtype else weight.to(dtype)
+        return weights
 
     def extra_repr(self) -> str:
         return f"{self.cell}, input_size={self.input_size}"
@@ -185,7 +205,7 @@ class RecurrentLayer(nn.Module):
         passes: list[ScanResult] = []
         cell = self.cell
         for index in range(cell.directions):
-            weights = self._weights("_reverse" if index else "", dtype)
+            weights = self.weights("_reverse" if index else "", dtype)
             initial = self._initial(weights, x.shape[1])
             given = None if state is None else state.reverse if index else state
             reverse = cell.direction == "reverse" or index == 1
@@ -207,21 +227,6 @@ class RecurrentLayer(nn.Module):
                 )
             )
         return _join(passes)
-
-    def _weights(self, suffix: str, dtype: torch.dtype) -> dict[str, Tensor]:
-        """One direction's weights by name, without its suffix."""
-        parameters = self._parameters
-        weights: dict[str, Tensor] = {}
-        for name in self._names:
-            # A parametrised weight is an attribute, not a parameter.
-            weight = parameters.get(name + suffix)
-            weight = getattr(self, name + suffix) if weight is None else weight
-            if weight is None:
-                raise ValueError(
-                    f"{name + suffix} of this layer is None; build the cell without it, as bias=False does."
-                )
-            weights[name] = weight if weight.dtype == dtype else weight.to(dtype)
-        return weights
 
     def _initial(self, weights: dict[str, Tensor], batch: int) -> State:
         shape = (batch, self._cell.width)

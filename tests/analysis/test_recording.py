@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch.nn.utils import parametrizations, parametrize, prune
 
 from deeprnn import GRU, LSTM, Cell, DeepRNN, Elman, State, kernels
 from deeprnn.activations import function_of
@@ -308,3 +309,21 @@ def test_the_default_piece_is_bounded_by_its_bytes(monkeypatch: pytest.MonkeyPat
     net.register_forward_pre_hook(lambda _net, args: calls.append(len(args[0])))
     record(net, torch.zeros(50, 1, FEATURES, dtype=torch.float64))
     assert calls == [20, 20, 10]
+
+
+def test_a_pruned_and_a_normed_layer_are_recorded_as_they_compute_now() -> None:
+    net = build([LSTM(5, direction="both"), GRU(4)])
+    prune.l1_unstructured(net.layers[0], "weight_hh_reverse", amount=0.5)
+    parametrizations.weight_norm(net.layers[1], "weight_xh")
+    x, optimizer = torch.randn(T, B, FEATURES, dtype=torch.float64), torch.optim.SGD(net.parameters(), lr=0.1)
+    net(x).output.square().sum().backward()
+    optimizer.step()
+    got = record(net, x, "*")
+    prune.remove(net.layers[0], "weight_hh_reverse")
+    parametrize.remove_parametrizations(net.layers[1], "weight_xh")
+    plain = build([LSTM(5, direction="both"), GRU(4)])
+    plain.load_state_dict(net.state_dict())
+    right = record(plain, x, "*")
+    assert list(got) == list(right)
+    for name, values in right.items():
+        torch.testing.assert_close(got[name], values, msg=name)

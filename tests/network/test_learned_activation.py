@@ -4,6 +4,7 @@ import copy
 import functools
 import pickle
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -168,6 +169,27 @@ def test_the_cell_of_a_layer_may_be_replaced_by_one_of_the_same_weights() -> Non
         with pytest.raises(ValueError, match=r"the layer was built for GRU\(4, zoneout=0\.3\)"):
             net.layers[0].cell = cell
     assert net.cells[0] == right.cells[0]
+
+
+@dataclass
+class Unhashable:
+    scale: float
+
+    def __call__(self, a: Tensor) -> Tensor:
+        return torch.tanh(self.scale * a)
+
+
+@pytest.mark.parametrize(
+    ("activation", "message"),
+    [
+        (nn.PReLU, r"activation=PReLU is a class; give an instance: activation=PReLU\(\)"),
+        (Unhashable(2.0), r"activation=Unhashable has no hash .*@dataclass\(frozen=True\)"),
+        ([nn.PReLU()], "neither a name nor a function"),
+    ],
+)
+def test_what_is_no_function_is_refused(activation: Any, message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        GRU(H, activation=activation)
 
 
 WEIGHT, LEAF, MODULE = nn.Parameter(torch.ones(H)), torch.ones(H, requires_grad=True), nn.PReLU()

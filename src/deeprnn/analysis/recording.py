@@ -276,11 +276,6 @@ def _scan(
 ) -> Scan:
     """One direction's run, as its kernel was given it, in the dtype that it computed in."""
     dtype = result.hidden.dtype
-    weights = {
-        name.removesuffix("_reverse"): weight.to(dtype)
-        for name, weight in layer.named_parameters()
-        if name.endswith("_reverse") == bool(direction)
-    }
     initial, given = layer.initial_state(x.shape[1]), state
     if direction:
         initial, given = initial.reverse, None if state is None else state.reverse
@@ -288,9 +283,9 @@ def _scan(
     reverse = layer.cell.direction == "reverse" or direction == 1
     return Scan(
         cell=own_cell(layer.cell),
-        weights=weights,
+        weights=layer.weights("_reverse" if direction else "", dtype),
         x=x.to(dtype) if x.is_floating_point() else x,
-        state=initial if given is None else given,
+        state=initial if given is None else given.to(dtype),
         initial=initial,
         reverse=reverse,
         lengths=lengths,

@@ -80,8 +80,7 @@ class Cell:
         if self.init not in _INITS:
             raise ValueError(f"{self!r}: init is one of {', '.join(map(repr, _INITS))}.")
         for name in self.activation_fields:
-            function_of(getattr(self, name))
-            _check_learned(name, getattr(self, name))
+            _check_activation(name, getattr(self, name))
 
     def __repr__(self) -> str:
         """As one would write it: `GRU(64, zoneout=0.1)`."""
@@ -143,16 +142,25 @@ class Cell:
         }
 
 
-def _check_learned(field: str, activation: Activation) -> None:
-    """Refuses a function with a weight that the layer can't find; it finds those of a module."""
-    if isinstance(activation, str | nn.Module):
-        return
-    weight = parameter_in_reach(activation)
+def _check_activation(field: str, activation: Activation) -> None:
+    """Refuses what a layer could not run or not own: a class, what has no hash, a function that reads a weight."""
+    function_of(activation)
+    name = name_of(activation)
+    if isinstance(activation, type):
+        raise TypeError(f"{field}={name} is a class; give an instance: {field}={name}().")
+    try:
+        hash(activation)
+    except TypeError as error:
+        raise TypeError(
+            f"{field}={name} has no hash ({error}), and cells are told apart by theirs; "
+            f"for a dataclass, @dataclass(frozen=True) gives it one."
+        ) from error
+    weight = None if isinstance(activation, str | nn.Module) else parameter_in_reach(activation)
     if weight is not None:
         raise TypeError(
-            f"{field}={name_of(activation)} is a function that reads the parameter {weight!r}: the net could neither "
-            f"train, move nor save it.\n  Give a torch.nn.Module, such as torch.nn.PReLU() or one of your own, whose "
-            f"parameters become the net's; a parameter that is not to be learned: {weight}.detach()."
+            f"{field}={name} is a function that reads the parameter {weight!r}: the net could neither train, move nor "
+            f"save it.\n  Give a torch.nn.Module, such as torch.nn.PReLU() or one of your own, whose parameters "
+            f"become the net's; a parameter that is not to be learned: {weight}.detach()."
         )
 
 
