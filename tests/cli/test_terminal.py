@@ -172,3 +172,19 @@ def test_a_window_of_twenty_columns_shows_every_word(monkeypatch: pytest.MonkeyP
 
 def test_the_resume_command_is_that_of_the_run() -> None:
     assert finish.resume_command(Path("a run")) == "deeprnn train --out 'a run' --resume"
+
+
+def test_a_run_whose_name_is_not_utf8_is_used_by_every_command(book: Path, tmp_path: Path) -> None:
+    run = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9")
+    try:
+        Path(run).mkdir()
+    except OSError:
+        pytest.skip("this file system takes no such name")
+    small = ["--text", str(book), *SMALL]
+    for arguments in (["train", "--out", run, *small], ["train", "--out", run, "--resume"], ["evaluate", run],
+                      ["sample", run, "--length", "5"], ["draw", run]):  # fmt: skip
+        result = CliRunner().invoke(app, arguments)
+        assert result.exit_code == 0, result.output
+    result = CliRunner().invoke(app, ["analyze", run])
+    assert result.exit_code == 1
+    assert "characters of held-out text" in result.stderr

@@ -104,11 +104,12 @@ def write(text: str) -> None:
 
 
 def print_rows(console: Console, title: str, rows: Sequence[tuple[str, str]]) -> None:
-    """Names and values, a line each; a window too narrow for a line wraps it, and a file gets it whole."""
+    """Names and values, a line each; in a window a long one is wrapped between words, and a file gets it whole."""
+    whole = not console.is_terminal
     if title:
         console.print(Text(visible(title), style="bold"), soft_wrap=True)
     for name, value in rows:
-        console.print(Text.assemble((f"{name:{NAME_WIDTH}}", "dim"), visible(value)), soft_wrap=True)
+        console.print(Text.assemble((f"{name:{NAME_WIDTH}}", "dim"), visible(value)), soft_wrap=whole)
 
 
 def visible(text: str) -> str:

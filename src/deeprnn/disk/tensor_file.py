@@ -1,7 +1,8 @@
 """Tensors on disk: safetensors files that say what they are and carry a digest. No pickle."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ def read_about(path: Path) -> dict[str, Any]:
     """
     _check_is_file(path)
     try:
-        with safe_open(path, framework="pt") as file:
+        with _opened(path) as file:
             metadata: Mapping[str, str] = file.metadata() or {}
     except SafetensorError as error:
         raise _damaged(path, error) from error
@@ -79,7 +80,7 @@ def read(
     """
     about = read_about(path)
     try:
-        with safe_open(path, framework="pt") as file:
+        with _opened(path) as file:
             if expected is not None:
                 _check_expected(file, expected, path)
             # Copies: safetensors maps the file, and a process that reads it after it was cut short is killed.
@@ -89,6 +90,19 @@ def read(
     carried = about.pop("digest", None)
     digest.check(path, carried, "" if carried is None else digest.of_tensors(tensors, about), remedy)
     return {name: tensor.to(device or "cpu") for name, tensor in tensors.items()}
+
+
+@contextmanager
+def _opened(path: Path) -> Generator[Any]:
+    """A safetensors file; one whose path is not UTF-8, which the library refuses, by its descriptor."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        with path.open("rb") as file, safe_open(f"/dev/fd/{file.fileno()}", framework="pt") as tensors:
+            yield tensors
+    else:
+        with safe_open(path, framework="pt") as tensors:
+            yield tensors
 
 
 def _check_is_file(path: Path) -> None:
