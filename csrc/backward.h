@@ -229,11 +229,13 @@ struct Backward : BackwardStep {
   BackwardShare* shares = nullptr;
 };
 
+inline int64_t backward_scratch_floats(const Shape& shape, const Inputs& inputs, const Gradients& gradients) {
+  return Backward(shape, inputs, Outputs{}, gradients, split_of(shape), Carver(nullptr)).scratch_floats;
+}
+
 inline void backward(const Shape& shape, const Inputs& inputs, const Outputs& outputs, const Gradients& gradients,
-                     const Parallel& parallel) {
-  const Split split = split_of(shape);
-  Scratch scratch(Backward(shape, inputs, outputs, gradients, split, Carver(nullptr)).scratch_floats);
-  Backward(shape, inputs, outputs, gradients, split, Carver(scratch.data())).run(parallel);
+                     float* scratch, const Parallel& parallel) {
+  Backward(shape, inputs, outputs, gradients, split_of(shape), Carver(scratch)).run(parallel);
 }
 
 }  // namespace deeprnn::DEEPRNN_ISA

@@ -6,10 +6,12 @@
 #include <nanobind/stl/array.h>
 
 #include <array>
-#include <bit>
 #include <cstdint>
+#include <cstdlib>
+#include <memory>
+#include <new>
+#include <stdexcept>
 #include <string>
-#include <utility>
 
 #include "deeprnn.h"
 
@@ -90,13 +92,14 @@ struct Work {
 void run_on_torch(const Parallel*, int64_t count, void (*body)(void* context, int64_t begin, int64_t end),
                   void* context) {
   Work work{body, context};
-  torch_parallel_for(
+  const int32_t failed = torch_parallel_for(
       0, count, 1,
       [](int64_t begin, int64_t end, void* opaque) {
         const auto* given = static_cast<const Work*>(opaque);
         given->body(given->context, begin, end);
       },
       &work);
+  if (failed != 0) throw std::runtime_error("torch's thread pool failed; the layer's results are incomplete");
 }
 
 void run_here(const Parallel*, int64_t count, void (*body)(void* context, int64_t begin, int64_t end), void* context) {
@@ -167,12 +170,33 @@ Outputs outputs_of(const OutputAddresses& given) {
           .saved = at<float>(given[order::saved])};
 }
 
+// Memory of one call. Raises MemoryError where there is none.
+class Scratch {
+ public:
+  explicit Scratch(int64_t floats) : data_(static_cast<float*>(std::aligned_alloc(64, bytes(floats)))) {
+    if (data_ == nullptr) throw std::bad_alloc();
+  }
+
+  float* data() { return data_.get(); }
+
+ private:
+  struct Free {
+    void operator()(float* data) const { std::free(data); }
+  };
+
+  static size_t bytes(int64_t floats) { return static_cast<size_t>((floats + 31) / 16) * 64; }
+
+  std::unique_ptr<float, Free> data_;
+};
+
 // A compiled or transformed graph can't look at values before the call, so they are checked here.
 void check_values(const Shape& shape, const Inputs& inputs) {
   if (inputs.indices != nullptr) {
     for (int64_t i = 0; i < shape.T * shape.B; ++i) {
-      if (inputs.indices[i] < 0 || inputs.indices[i] >= shape.I) {
-        throw nb::index_error(("x holds the integer " + std::to_string(inputs.indices[i]) +
+      const int64_t index = inputs.indices[i];
+      const bool read = inputs.lengths == nullptr || i / shape.B < inputs.lengths[i % shape.B];
+      if (read && (index < 0 || index >= shape.I)) {
+        throw nb::index_error(("x holds the integer " + std::to_string(index) +
                                ", read as one-hot, but the layer knows 0 to " + std::to_string(shape.I - 1))
                                   .c_str());
       }
@@ -201,7 +225,9 @@ void forward(int32_t isa, const Sizes& sizes, const InputAddresses& addresses, c
   const Inputs inputs = inputs_of(shape, addresses, strides, reverse);
   check_values(shape, inputs);
   const nb::gil_scoped_release release;
-  deeprnn::forward(static_cast<Isa>(isa), shape, inputs, at<const float>(packed), outputs_of(outputs), parallel());
+  const auto which = static_cast<Isa>(isa);
+  Scratch scratch(deeprnn::forward_scratch_floats(which, shape, inputs));
+  deeprnn::forward(which, shape, inputs, at<const float>(packed), outputs_of(outputs), scratch.data(), parallel());
 }
 
 void backward(int32_t isa, const Sizes& sizes, const InputAddresses& addresses, const Strides& strides, bool reverse,
@@ -223,33 +249,15 @@ void backward(int32_t isa, const Sizes& sizes, const InputAddresses& addresses, 
                             .initial_h = at<float>(wanted[order::for_initial_h]),
                             .initial_c = at<float>(wanted[order::for_initial_c])};
   const nb::gil_scoped_release release;
-  deeprnn::backward(static_cast<Isa>(isa), shape, inputs, outputs_of(outputs), gradients, parallel());
+  const auto which = static_cast<Isa>(isa);
+  Scratch scratch(deeprnn::backward_scratch_floats(which, shape, inputs, gradients));
+  deeprnn::backward(which, shape, inputs, outputs_of(outputs), gradients, scratch.data(), parallel());
 }
 
-// A number that changes when the weights change: of all values of a weight up to 256, of 256 spread evenly beyond.
-uint64_t fingerprint(const Sizes& sizes, const InputAddresses& addresses) {
-  constexpr int64_t most = 256;
+uint64_t checksum(int32_t isa, const Sizes& sizes, const InputAddresses& inputs) {
+  const nb::gil_scoped_release release;
   const Shape shape = shape_of(sizes);
-  const int64_t rows = (shape.cell == deeprnn::CellKind::elman ? 1
-                        : shape.cell == deeprnn::CellKind::gru ? 3
-                                                               : 4) *
-                       shape.H;
-  const std::array<std::pair<uint64_t, int64_t>, 4> weights{{{addresses[order::weight_xh], rows * shape.I},
-                                                             {addresses[order::weight_hh], rows * shape.H},
-                                                             {addresses[order::bias], rows},
-                                                             {addresses[order::bias_hn], shape.H}}};
-  uint64_t hash = 0x9e3779b97f4a7c15u;
-  for (const auto& [address, count] : weights) {
-    if (address == 0) continue;
-    const auto* values = at<const float>(address);
-    const int64_t samples = count < most ? count : most;
-    for (int64_t i = 0; i < samples; ++i) {
-      const int64_t position = count <= most ? i : i * count / most;
-      hash = (hash ^ std::bit_cast<uint32_t>(values[position])) * 0x100000001b3u;
-      hash ^= hash >> 29;
-    }
-  }
-  return hash;
+  return deeprnn::checksum(static_cast<Isa>(isa), shape, inputs_of(shape, inputs, {}, false), parallel());
 }
 
 }  // namespace
@@ -268,7 +276,7 @@ NB_MODULE(_native, module) {
   module.def("pack", &pack);
   module.def("forward", &forward);
   module.def("backward", &backward);
-  module.def("fingerprint", &fingerprint);
+  module.def("checksum", &checksum);
   module.def("map", [](int32_t isa, int32_t phi, uint64_t in, uint64_t out, int64_t n) {
     deeprnn::map(static_cast<Isa>(isa), static_cast<deeprnn::Phi>(phi), at<const float>(in), at<float>(out), n);
   });

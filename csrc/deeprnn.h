@@ -31,7 +31,8 @@ enum class Phi : int32_t {
 enum class Isa : int32_t { baseline, avx2, avx512 };
 
 // torch_parallel_for's own signature is adapted to this in bind.cpp; nullptr runs everything on the caller.
-// Calls body(context, begin, end) so that the ranges cover [0, count) once; two shares may arrive in one call.
+// Calls body(context, begin, end) so that the ranges cover [0, count) once; two shares may arrive in one call. It may
+// throw where the threads could not do all: no kernel holds anything then that would have to be freed.
 struct Parallel {
   void (*run)(const Parallel* self, int64_t count, void (*body)(void* context, int64_t begin, int64_t end),
               void* context);
@@ -58,8 +59,8 @@ struct Strided {
 };
 
 struct Inputs {
-  Strided x;                     // unused with indices
-  const int64_t* indices;        // (T, B) contiguous; nullptr without
+  Strided x;                     // unused with indices; beyond a row's length anything, NaN included
+  const int64_t* indices;        // (T, B) contiguous, beyond a row's length anything; nullptr without
   const float* weight_xh;        // (G*H, I) contiguous
   const float* weight_hh;        // (G*H, H) contiguous
   const float* bias;             // (G*H,) or nullptr
@@ -108,16 +109,23 @@ bool supported(Isa isa);
 int64_t packed_floats(Isa isa, const Shape& shape);
 void pack(Isa isa, const Shape& shape, const Inputs& inputs, float* packed, const Parallel& parallel);
 
+// A number that changes when a value of the weights does; see checksum.h.
+uint64_t checksum(Isa isa, const Shape& shape, const Inputs& inputs, const Parallel& parallel);
+
 // Floats that forward leaves for backward: so many for each step of each row, whatever T, B and threads are.
 int64_t saved_floats(Isa isa, const Shape& shape);
 
+// Floats of `scratch`, 64 bytes aligned, whose contents mean nothing before the call and after it.
+int64_t forward_scratch_floats(Isa isa, const Shape& shape, const Inputs& inputs);
+int64_t backward_scratch_floats(Isa isa, const Shape& shape, const Inputs& inputs, const Gradients& gradients);
+
 // `packed` as `pack` left it for the same shape; no output aliases an input.
 void forward(Isa isa, const Shape& shape, const Inputs& inputs, const float* packed, const Outputs& outputs,
-             const Parallel& parallel);
+             float* scratch, const Parallel& parallel);
 
 // `outputs` as forward wrote them (hidden, cells if given, saved).
 void backward(Isa isa, const Shape& shape, const Inputs& inputs, const Outputs& outputs, const Gradients& gradients,
-              const Parallel& parallel);
+              float* scratch, const Parallel& parallel);
 
 // phi, its derivative (from its output or argument, as the backward pass has it), exp and log1p of n floats, by the
 // vector functions that the kernels use. `out` may be `in`.

@@ -50,14 +50,26 @@ void pack(Isa isa, const Shape& shape, const Inputs& inputs, float* packed, cons
 
 int64_t saved_floats(Isa isa, const Shape& shape) { return table_of(isa).saved_floats(shape); }
 
+uint64_t checksum(Isa isa, const Shape& shape, const Inputs& inputs, const Parallel& parallel) {
+  return table_of(isa).checksum(shape, inputs, parallel);
+}
+
+int64_t forward_scratch_floats(Isa isa, const Shape& shape, const Inputs& inputs) {
+  return table_of(isa).forward_scratch_floats(shape, inputs);
+}
+
 void forward(Isa isa, const Shape& shape, const Inputs& inputs, const float* packed, const Outputs& outputs,
-             const Parallel& parallel) {
-  table_of(isa).forward(shape, inputs, packed, outputs, parallel);
+             float* scratch, const Parallel& parallel) {
+  table_of(isa).forward(shape, inputs, packed, outputs, scratch, parallel);
+}
+
+int64_t backward_scratch_floats(Isa isa, const Shape& shape, const Inputs& inputs, const Gradients& gradients) {
+  return table_of(isa).backward_scratch_floats(shape, inputs, gradients);
 }
 
 void backward(Isa isa, const Shape& shape, const Inputs& inputs, const Outputs& outputs, const Gradients& gradients,
-              const Parallel& parallel) {
-  table_of(isa).backward(shape, inputs, outputs, gradients, parallel);
+              float* scratch, const Parallel& parallel) {
+  table_of(isa).backward(shape, inputs, outputs, gradients, scratch, parallel);
 }
 
 void map(Isa isa, Phi phi, const float* in, float* out, int64_t n) { table_of(isa).map(phi, in, out, n); }

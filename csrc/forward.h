@@ -175,8 +175,7 @@ struct Forward : ForwardStep {
       for (int64_t g = share.groups.begin; g < share.groups.end; ++g) {
         float* out = part(share, g, i - steps.begin);
         for (int64_t b = share.rows.begin; b < share.rows.end; ++b, out += slots * kPanel) {
-          const int64_t index = sequence.inputs.indices[sequence.time(i) * sizes.B + b];
-          const float* from = packed.xh + (index * sizes.groups + g) * width;
+          const float* from = packed.xh + (sequence.index(i, b) * sizes.groups + g) * width;
           for (int64_t j = 0; j < width; j += kLanes) store(out + j, load(from + j));
         }
       }
@@ -204,11 +203,13 @@ struct Forward : ForwardStep {
   ForwardShare* next = nullptr;  // shares[0] with another block, where they overlap
 };
 
+inline int64_t forward_scratch_floats(const Shape& shape, const Inputs& inputs) {
+  return Forward(shape, inputs, nullptr, Outputs{}, split_of(shape), Carver(nullptr)).scratch_floats;
+}
+
 inline void forward(const Shape& shape, const Inputs& inputs, const float* packed, const Outputs& outputs,
-                    const Parallel& parallel) {
-  const Split split = split_of(shape);
-  Scratch scratch(Forward(shape, inputs, packed, outputs, split, Carver(nullptr)).scratch_floats);
-  Forward(shape, inputs, packed, outputs, split, Carver(scratch.data())).run(parallel);
+                    float* scratch, const Parallel& parallel) {
+  Forward(shape, inputs, packed, outputs, split_of(shape), Carver(scratch)).run(parallel);
 }
 
 }  // namespace deeprnn::DEEPRNN_ISA

@@ -1,6 +1,7 @@
 // Everything of one instruction set: compiled once for each, with DEEPRNN_ISA its name and its own compiler flags
 // (-ffp-contract=off throughout: which products are rounded must not depend on where a function was inlined).
 #include "backward.h"
+#include "checksum.h"
 #include "forward.h"
 #include "measure.h"
 #include "table.h"
@@ -37,7 +38,19 @@ void map_log1p(const float* in, float* out, int64_t n) {
 }  // namespace
 
 extern const Table table;
-const Table table = {packed_floats,  pack,    saved_floats, forward,       backward, map,
-                     map_derivative, map_exp, map_log1p,    multiply_adds, read_all};
+const Table table = {packed_floats,
+                     pack,
+                     checksum,
+                     saved_floats,
+                     forward_scratch_floats,
+                     forward,
+                     backward_scratch_floats,
+                     backward,
+                     map,
+                     map_derivative,
+                     map_exp,
+                     map_log1p,
+                     multiply_adds,
+                     read_all};
 
 }  // namespace deeprnn::DEEPRNN_ISA

@@ -65,6 +65,8 @@ struct Sequence {
 
   int64_t time(int64_t i) const { return inputs.reverse ? sizes.T - 1 - i : i; }
   bool valid(int64_t i, int64_t b) const { return inputs.lengths == nullptr || time(i) < inputs.lengths[b]; }
+  // The index that is read; beyond a row's length, where x may hold anything, one that can be.
+  int64_t index(int64_t i, int64_t b) const { return valid(i, b) ? inputs.indices[time(i) * sizes.B + b] : 0; }
   bool restarts(int64_t i, int64_t b) const {
     return inputs.restarts != nullptr && inputs.restarts[time(i) * sizes.B + b] != 0 && valid(i, b);
   }

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <sched.h>
-#include <stdlib.h>
 
 #include "deeprnn.h"
 #include "vec.h"
@@ -69,24 +68,6 @@ inline void run_shares(const Parallel& parallel, int64_t shares, F& body) {
       &parallel, shares,
       [](void* context, int64_t begin, int64_t end) { (*static_cast<F*>(context))(Range{begin, end}); }, &body);
 }
-
-// Floats of one call's own scratch memory, aligned for vectors, freed at its end. Aborts when there is no memory.
-class Scratch {
- public:
-  explicit Scratch(int64_t floats) : data_(static_cast<float*>(aligned_alloc(64, bytes(floats)))) {
-    if (data_ == nullptr) abort();
-  }
-  ~Scratch() { free(data_); }
-  Scratch(const Scratch&) = delete;
-  Scratch& operator=(const Scratch&) = delete;
-
-  float* data() { return data_; }
-
- private:
-  static size_t bytes(int64_t floats) { return static_cast<size_t>(ceil_div(floats + 16, 16) * 64); }
-
-  float* data_;
-};
 
 // Hands out consecutive pieces of a buffer, nullptr for none; run once with nullptr to learn the size.
 class Carver {

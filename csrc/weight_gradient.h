@@ -203,6 +203,11 @@ class WeightGradient {
     for (int64_t k = range.begin; k < range.end; ++k) data[k] = 0.0f;
   }
 
+  // A panel's row beyond a sequence's length: whatever lies there (NaN too) has no gradient.
+  static void clear(float* row) {
+    for (int64_t j = 0; j < kPanel; j += kLanes) store(row + j, V{});
+  }
+
   float* tile_at(int64_t tile, Range units) const {
     return left_ + ((tile / tiles_) * sizes_.H + units.begin) * chunk_rows_;
   }
@@ -212,8 +217,13 @@ class WeightGradient {
     int64_t r = 0;
     for (int64_t i = steps.begin; i < steps.end; ++i) {
       for (int64_t b = 0; b < sizes_.B; ++b, ++r) {
-        const float* from = sequence_->before_h(i, b) + u;
         float* to = h_ + (group * chunk_rows_ + r) * kPanel;
+        if (!sequence_->valid(i, b)) {
+          clear(to);
+          if (reset_h_ != nullptr) clear(reset_h_ + (group * chunk_rows_ + r) * kPanel);
+          continue;
+        }
+        const float* from = sequence_->before_h(i, b) + u;
         for (int64_t j = 0; j < kPanel; j += kLanes) {
           V h = units > j ? load(from + j, units - j) : V{};
           if (shape_->masked && units > j) h = h * load(sequence_->mask + b * H + u + j, units - j);
@@ -232,6 +242,10 @@ class WeightGradient {
     float* to = x_ + panel * chunk_rows_ * kPanel;
     for (int64_t i = steps.begin; i < steps.end; ++i) {
       for (int64_t b = 0; b < sizes_.B; ++b, to += kPanel) {
+        if (!sequence_->valid(i, b)) {
+          clear(to);
+          continue;
+        }
         const float* from = x.data + sequence_->time(i) * x.t + b * x.b + panel * kPanel * x.f;
         for (int64_t j = 0; j < kPanel; j += kLanes) {
           store(to + j, n > j ? load_strided(from + j * x.f, x.f, n - j) : V{});
@@ -266,7 +280,7 @@ class WeightGradient {
     int64_t r = 0;
     for (int64_t i = steps.begin; i < steps.end; ++i) {
       for (int64_t b = 0; b < sizes_.B; ++b, ++r) {
-        float* to = by_index_ + inputs_->indices[sequence_->time(i) * sizes_.B + b] * GH;
+        float* to = by_index_ + sequence_->index(i, b) * GH;
         const float* from = chunk + r * row_floats + first_x;
         for (int64_t k = mine.begin; k < mine.end; k += kLanes) {
           const int64_t n = mine.end - k;

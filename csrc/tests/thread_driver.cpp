@@ -104,7 +104,8 @@ std::vector<float> compute(Isa isa, const Case& one, int32_t threads) {
   std::vector<float> all(static_cast<size_t>(starts.back()), 0.0f);
   const auto at = [&](size_t k, bool wanted = true) { return wanted ? all.data() + starts[k] : nullptr; };
   const Outputs outputs{at(0), at(1, lstm), at(2), at(3, lstm), at(4)};
-  forward(isa, shape, inputs, packed.data(), outputs, parallel);
+  std::vector<float> scratch(static_cast<size_t>(forward_scratch_floats(isa, shape, inputs)));
+  forward(isa, shape, inputs, packed.data(), outputs, scratch.data(), parallel);
   Gradients gradients{};
   gradients.hidden = of_hidden.data();
   gradients.x = at(5, !one.indices);
@@ -116,7 +117,8 @@ std::vector<float> compute(Isa isa, const Case& one, int32_t threads) {
   gradients.c0 = at(11, lstm);
   gradients.initial_h = at(12, one.restarts);
   gradients.initial_c = at(13, one.restarts && lstm);
-  backward(isa, shape, inputs, outputs, gradients, parallel);
+  scratch.resize(static_cast<size_t>(backward_scratch_floats(isa, shape, inputs, gradients)));
+  backward(isa, shape, inputs, outputs, gradients, scratch.data(), parallel);
   return all;
 }
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
+from deeprnn.kernels.interface import is_recorded
 from deeprnn.state import DeepState
 
 Lengths: TypeAlias = Tensor | Sequence[int]
@@ -88,7 +89,7 @@ def prepare(
     integers = not x.is_floating_point()
     unbatched = x.dim() == (1 if integers else 2)
     if integers:
-        x = _checked_symbols(x, input_size, dtype, batch_first)
+        x = _checked_symbols(x, dtype, batch_first)
     else:
         _check_features(x, input_size, dtype, batch_first)
     if resets is not None:
@@ -101,6 +102,8 @@ def prepare(
         resets = None if resets is None else resets.transpose(0, 1)
     if lengths is not None:
         lengths = _checked_lengths(lengths, x.shape[0], x.shape[1], device, unbatched=unbatched)
+    if not x.is_floating_point():
+        x = _checked_range(x, lengths, input_size)
     return Inputs(x, lengths, resets, batch_first, unbatched)
 
 
@@ -132,8 +135,8 @@ def check_plain(name: str, given: Any, device: torch.device) -> None:
 
 
 def values_readable(tensor: Tensor) -> bool:
-    """Whether looking at a tensor's values is free: on the CPU, outside torch.compile and torch.func."""
-    if tensor.device.type != "cpu" or torch.compiler.is_compiling():
+    """Whether looking at a tensor's values is free: on the CPU, outside of torch.compile, jit.trace and torch.func."""
+    if tensor.device.type != "cpu" or torch.compiler.is_compiling() or is_recorded():
         return False
     return torch._C._functorch.peek_interpreter_stack() is None  # pyright: ignore  # no public way to ask
 
@@ -149,7 +152,7 @@ def _remedy(name: str, given: Any) -> str:
     return ""
 
 
-def _checked_symbols(x: Tensor, input_size: int, dtype: torch.dtype, batch_first: bool) -> Tensor:
+def _checked_symbols(x: Tensor, dtype: torch.dtype, batch_first: bool) -> Tensor:
     """Symbols as int64; torch compares the smaller unsigned integers with nothing."""
     axes = "(B, T)" if batch_first else "(T, B)"
     if x.dtype not in _INTEGERS:
@@ -162,7 +165,13 @@ def _checked_symbols(x: Tensor, input_size: int, dtype: torch.dtype, batch_first
             f"axis,\n  {axes} = {'(batch, time)' if batch_first else '(time, batch)'}. "
             f"For numeric features pass x.to({dtype})."
         )
-    x = x.long()
+    return x.long()
+
+
+def _checked_range(x: Tensor, lengths: Tensor | None, input_size: int) -> Tensor:
+    """(T, B) symbols; what pads them beyond their lengths, such as -100, becomes 0, which is not read either."""
+    if lengths is not None:
+        x = torch.where(torch.arange(x.shape[0], device=x.device)[:, None] < lengths, x, 0)
     if values_readable(x) and x.numel():
         least, most = (int(value) for value in x.aminmax())
         if not 0 <= least <= most < input_size:

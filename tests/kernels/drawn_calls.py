@@ -1,5 +1,6 @@
 """Calls of one layer that hypothesis draws, run by any kernel, and how far two outcomes lie apart."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
@@ -167,9 +168,17 @@ def _laid_out(layout: str, leaf: object, T: int, B: int, I: int) -> Tensor:  # n
     return leaf(T, B, I)
 
 
-def outcome(call: Call, dtype: torch.dtype, kernel: str, neighbour: int = 0) -> Outcome:
-    """Every output, and the gradient of every leaf, by name; asserts that the native kernel ran where it should."""
+def outcome(
+    call: Call, dtype: torch.dtype, kernel: str, neighbour: int = 0, change: Callable[[Scan], None] | None = None
+) -> Outcome:
+    """Every output, and the gradient of every leaf, by name; asserts that the native kernel ran where it should.
+
+    `change` alters the call's numbers in place before it is run.
+    """
     given = tensors(call, dtype, neighbour)
+    if change is not None:
+        with torch.no_grad():
+            change(given.scan)
     before = CALLS.copy()
     with kernels.force(kernel):
         result = kernels.choose(given.scan.facts()).kernel.run(given.scan)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import pytest
 import torch
+from programs import run_python
 
 from deeprnn import GRU, LSTM, Cell, DeepRNN, Elman, kernels
 from deeprnn.kernels import Facts, extension, native, packed
@@ -57,17 +58,6 @@ def test_info_tells_the_instruction_set() -> None:
         assert kernels.info().instruction_set == "baseline"
     with pytest.raises(ValueError, match="no such instruction set"), kernels.instruction_set("avx3"):
         pass
-
-
-def run_python(program: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", program],
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
 
 
 def test_the_environment_chooses_the_instruction_set() -> None:

@@ -41,7 +41,7 @@ def why_not(facts: Facts) -> str | None:
 
 def run(scan: Scan) -> ScanResult:
     """The layer through torch's operator: one call between restarts. See `Scan` for the meaning of each part."""
-    x = scan.x
+    x = scan.readable_x()
     if not x.is_floating_point():
         x = F.one_hot(x, scan.weights["weight_xh"].shape[1]).to(scan.weights["weight_xh"].dtype)
     restarts = _restarts_within(scan)
@@ -109,6 +109,8 @@ def _ragged(
 ) -> tuple[Tensor, State]:
     """One segment whose rows end at different steps; rows of no step run one that is then dropped."""
     lengths = lengths.clamp(0, x.shape[0])
+    runs = (lengths > 0).unsqueeze(-1)
+    given, state = state, select(runs, state, state.map(torch.zeros_like))
     packed = pack_padded_sequence(x, lengths.clamp(min=1).cpu(), enforce_sorted=False)
     assert packed.sorted_indices is not None
     assert packed.unsorted_indices is not None
@@ -120,7 +122,7 @@ def _ragged(
     )
     valid = torch.arange(x.shape[0], device=x.device)[:, None] < lengths
     hidden = torch.where(valid.unsqueeze(-1), padded, torch.zeros_like(padded))
-    return hidden, select((lengths > 0).unsqueeze(-1), after, state)
+    return hidden, select(runs, after, given)
 
 
 def _operator(cell: Cell) -> Operator:

@@ -21,7 +21,7 @@ class Facts(NamedTuple):
         lengths, restarts: whether the call has them.
         recurrent_mask, zoneout: whether the state is masked in this call.
         wants_cells: c_t at every step is asked for.
-        tracing: torch.compile or torch.export reads the call.
+        tracing: torch.compile, torch.export or torch.jit.trace reads the call.
         transforms: the torch.func transforms that surround the call, outermost first, such as ("vmap", "grad");
             forward-mode derivatives are "jvp", with torch.func or without.
     """
@@ -48,8 +48,8 @@ class Scan:
         cell: the layer's equations.
         weights: the direction's weights by name: weight_xh (G*H, I), weight_hh (G*H, H), bias (G*H,), and what
             the cell and its options add (bias_hn (H,); gain_xh, gain_hh (G*H,), gain_c, bias_c (H,)).
-        x: (T, B, I), or (T, B) int64 indices below I.
-        state: (B, H) each, the state before the first step of this direction.
+        x: (T, B, I), or (T, B) int64 indices below I; beyond a row's length anything.
+        state: (B, H) each, the state before the first step of this direction; of a row of length 0 anything.
         initial: (B, H) each, the state that a restart goes back to.
         reverse: steps run from T-1 to 0.
         lengths: (B,) int64 in 0..T; steps at and beyond a row's length leave its state alone. None: all T.
@@ -77,6 +77,19 @@ class Scan:
         """T."""
         return self.x.shape[0]
 
+    def valid(self) -> Tensor | None:
+        """(T, B, 1): whether step t lies within the row's length; None where every step does."""
+        if self.lengths is None:
+            return None
+        return (torch.arange(self.steps, device=self.x.device)[:, None] < self.lengths).unsqueeze(-1)
+
+    def readable_x(self) -> Tensor:
+        """x, with zeros beyond each row's length: what lies there (NaN, indices that don't exist) is never read."""
+        valid = self.valid()
+        if valid is None:
+            return self.x
+        return torch.where(valid if self.x.is_floating_point() else valid.squeeze(-1), self.x, self.x.new_zeros(()))
+
     def facts(self) -> Facts:
         """The kind of this call."""
         return Facts(
@@ -90,7 +103,7 @@ class Scan:
             recurrent_mask=self.recurrent_mask is not None,
             zoneout=self.zoneout is not None,
             wants_cells=self.wants_cells,
-            tracing=torch.compiler.is_compiling(),
+            tracing=torch.compiler.is_compiling() or is_recorded(),
             transforms=transforms(),
         )
 
@@ -124,6 +137,11 @@ class Kernel(Protocol):
     def run(self, scan: Scan) -> ScanResult:
         """Runs it, differentiably in x, the state, the initial state and every weight."""
         ...
+
+
+def is_recorded() -> bool:
+    """Whether torch.jit.trace records the call."""
+    return torch._C._get_tracing_state() is not None  # pyright: ignore  # the public way is a function that it hides
 
 
 def transforms() -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from torch.autograd import Function
 from deeprnn.activations import ACTIVATIONS
 from deeprnn.cells import GRU, LSTM, Cell, Elman
 from deeprnn.kernels import extension, operators, reference, vmapped
-from deeprnn.kernels.interface import Facts, Scan, ScanResult, transforms
+from deeprnn.kernels.interface import Facts, Scan, ScanResult, is_recorded, transforms
 from deeprnn.kernels.operators import DIFFERENTIABLE, READ
 from deeprnn.state import State
 
@@ -54,11 +54,13 @@ def why_not(facts: Facts) -> str | None:
 def run(scan: Scan) -> ScanResult:
     """The layer in one call. See `Scan` for the meaning of each part."""
     tensors = _tensors(scan)
-    kind = (*_codes(scan.cell), extension.isa(), scan.reverse)
+    kind = (*_codes(scan.cell), scan.reverse)
     transformed = bool(transforms())
     # A tensor under vmap doesn't tell whether the one below it requires a gradient.
     training = torch.is_grad_enabled() and (transformed or any(t is not None and t.requires_grad for t in tensors))
-    if training or transformed:
+    if is_recorded():  # a trace records the operator, which has its own derivative
+        outputs = operators.forward(*tensors, *kind, scan.wants_cells, False)
+    elif training or transformed:
         outputs = _apply(_Forward, *tensors, *kind, scan.wants_cells, training)
     else:
         outputs = operators.forward(*tensors, *kind, scan.wants_cells, training)
@@ -72,9 +74,12 @@ def _tensors(scan: Scan) -> tuple[Tensor | None, ...]:
     """`READ` of a call."""
     weights, state, initial, zoneout = scan.weights, scan.state, scan.initial, scan.zoneout
     restarting = scan.restarts is not None
-    if restarting and initial is state and torch.compiler.is_compiling():
-        # torch.compile refuses a Function that is given one tensor twice.
-        initial = initial.map(torch.clone)
+    if torch.compiler.is_compiling():
+        # torch.compile refuses a Function that is given one tensor twice: (z, z) as h and c, or restarts to the state.
+        if state.c is state.h:
+            state = State(state.h, state.h.clone())
+        if restarting:
+            initial = initial.map(torch.clone)
     return (
         scan.x,
         weights["weight_xh"],
@@ -146,6 +151,22 @@ class _Forward(Function):
     @staticmethod
     def vmap(info: Any, in_dims: tuple[int | None, ...], *arguments: Any) -> tuple[Any, Any]:
         return vmapped.forward(_Forward, info.batch_size, in_dims, arguments)
+
+
+def _forward_differentiably(*arguments: Any) -> tuple[Tensor, ...]:
+    """`deeprnn::forward` where autograd stands before it: in a graph that was traced or exported."""
+    *given, training = arguments
+    if (
+        training
+        or not torch.is_grad_enabled()
+        or not any(t is not None and t.requires_grad for t in given[: len(READ)])
+    ):
+        with torch._C._AutoDispatchBelowAutograd():  # pyright: ignore  # no public way
+            return tuple(torch.ops.deeprnn.forward.default(*arguments))
+    return tuple(_Forward.apply(*given, True))[:-1]
+
+
+operators.library.impl("forward", _forward_differentiably, "AutogradCPU")
 
 
 def _is_batched_by_autograd(gradient: Tensor) -> bool:
@@ -232,7 +253,7 @@ def _replaced(tensors: Sequence[Any], places: Sequence[int], values: Sequence[Te
 def _scan(read: Sequence[Any], kind: Sequence[Any]) -> Scan:
     """The call that `READ` and the operators' codes describe; c_t is always wanted."""
     tensors = dict(zip(READ, read, strict=True))
-    code, reset_after, phi, _, reverse = kind
+    code, reset_after, phi, reverse = kind
     names = ("weight_xh", "weight_hh", "bias", "bias_hn")
     weights = {name: tensors[name] for name in names if tensors[name] is not None}
     state = State(tensors["h0"], tensors["c0"])
@@ -241,7 +262,9 @@ def _scan(read: Sequence[Any], kind: Sequence[Any]) -> Scan:
         weights=weights,
         x=tensors["x"],
         state=state,
-        initial=state if tensors["initial_h"] is None else State(tensors["initial_h"], tensors["initial_c"]),
+        initial=state.map(torch.zeros_like)
+        if tensors["initial_h"] is None
+        else State(tensors["initial_h"], tensors["initial_c"]),
         reverse=reverse,
         lengths=tensors["lengths"],
         restarts=tensors["restarts"],

@@ -1,7 +1,8 @@
 """The compiled kernels as torch operators, `deeprnn::forward` and `deeprnn::backward`: schema, shapes, the call.
 
-They know no gradient (`native.py` has it), return no views, and are given every tensor of one layer over one sequence
-in one direction, under the names of `Scan`. Integers go to csrc/bind.cpp in the order that it states.
+They return no views, and are given every tensor of one layer over one sequence in one direction, under the names of
+`Scan`. Which instruction set runs is decided at each call, by the machine that runs it. Gradients are `native.py`'s; it
+gives the forward operator its autograd kernel. Integers go to csrc/bind.cpp in the order that it states.
 """
 
 from collections import Counter
@@ -13,6 +14,8 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from deeprnn.kernels import extension
+from deeprnn.kernels.gate import admit
+from deeprnn.kernels.interface import is_recorded
 from deeprnn.kernels.packed import packed_weights
 
 READ = (
@@ -24,18 +27,26 @@ READ = (
 DIFFERENTIABLE = 9
 
 _IN_ROWS = tuple(name.startswith(("weight", "bias")) or name in ("lengths", "restarts") for name in READ)
+"""What the kernels want contiguous; of the rest they know the strides."""
+
+_DTYPES = tuple({"lengths": torch.int64, "restarts": torch.bool}.get(name, torch.float32) for name in READ)
+_DTYPES_INDICES, _IN_ROWS_INDICES = (torch.int64, *_DTYPES[1:]), (True, *_IN_ROWS[1:])
+"""The same where x holds indices."""
+
+_GATES = (1, 3, 4)
+"""G by the number of the cell."""
 
 CALLS: Counter[str] = Counter()
 """How often each operator ran in this process."""
 
 _OPTIONAL = ("bias", "bias_hn", *READ[6:])
 _TENSORS = ", ".join(f"Tensor{'?' if name in _OPTIONAL else ''} {name}" for name in READ)
-_KIND = "int cell, bool reset_after, int phi, int isa, bool reverse"
+_KIND = "int cell, bool reset_after, int phi, bool reverse"
 _LSTM = 2
 
-_library = torch.library.Library("deeprnn", "DEF")
-_library.define(f"forward({_TENSORS}, {_KIND}, bool wants_cells, bool training) -> Tensor[]")
-_library.define(
+library = torch.library.Library("deeprnn", "DEF")
+library.define(f"forward({_TENSORS}, {_KIND}, bool wants_cells, bool training) -> Tensor[]")
+library.define(
     f"backward({_TENSORS}, Tensor hidden, Tensor? cells, Tensor saved, "
     "Tensor? of_hidden, Tensor? of_last_h, Tensor? of_last_c, Tensor? of_cells, "
     f"{_KIND}, bool[] wanted) -> Tensor[]"
@@ -46,7 +57,7 @@ def forward(*arguments: Any) -> list[Tensor]:
     """(READ..., kind..., wants_cells, training) -> [hidden, last_h, last_c, cells, saved], where there are such.
 
     An LSTM has last_c, and cells if they are wanted; saved is there in training: what the backward pass needs beside
-    the inputs and `hidden`, in an order of its own. `kind` is cell, reset_after, phi, isa, reverse: the integers of
+    the inputs and `hidden`, in an order of its own. `kind` is cell, reset_after, phi, reverse: the integers of
     csrc/deeprnn.h, and whether steps run from T-1 to 0.
     """
     if _is_direct(arguments[: len(READ)]):
@@ -66,7 +77,7 @@ def backward(*arguments: Any) -> list[Tensor]:
 
 def _is_direct(tensors: Sequence[Tensor | None]) -> bool:
     """Whether torch's dispatcher has nothing to do here but call the operator, which takes it 10 us."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or is_recorded():
         return False
     if torch._C._functorch.peek_interpreter_stack() is not None or torch._C._len_torch_dispatch_stack() > 0:  # pyright: ignore
         return False
@@ -74,43 +85,113 @@ def _is_direct(tensors: Sequence[Tensor | None]) -> bool:
 
 
 def _forward(*arguments: Any) -> list[Tensor]:
-    *given, cell, reset_after, phi, isa, reverse, wants_cells, training = arguments
+    *given, cell, reset_after, phi, reverse, wants_cells, training = arguments
     CALLS["forward"] += 1
-    tensors = _contiguous_where_needed(given)
+    isa = extension.isa()
+    tensors = _admitted(given, cell)
     sizes = _sizes(tensors, cell, reset_after, phi, training)
     addresses = _addresses(tensors)
     outputs = _new_outputs(tensors, isa, sizes, wants_cells)
-    packed = packed_weights(isa, sizes, addresses, given[1:5], keep=not training)
+    if 0 in outputs[0].shape:
+        return _unchanged(outputs, tensors, cell)
+    packed = packed_weights(isa, sizes, addresses, given[2], keep=not training)
     into = _addresses(_by_name(outputs, cell, wants_cells, training))
     extension.native().forward(isa, sizes, addresses, _strides(tensors), reverse, packed.data_ptr(), into)
     return outputs
 
 
 def _backward(*arguments: Any) -> list[Tensor]:
-    *given, cell, reset_after, phi, isa, reverse, wanted = arguments
+    *given, cell, reset_after, phi, reverse, wanted = arguments
     CALLS["backward"] += 1
-    tensors = _contiguous_where_needed(given[: len(READ)])
-    hidden, cells, saved, *gradients = given[len(READ) :]
-    gradients = [None if gradient is None else gradient.contiguous() for gradient in gradients]
-    results = _new_gradients(given, wanted)
+    isa = extension.isa()
+    tensors = _admitted(given[: len(READ)], cell)
+    sizes = _sizes(tensors, cell, reset_after, phi, True)
+    kept, gradients = _admitted_outputs(given[len(READ) :], isa, sizes)
+    results = _new_gradients(tensors, wanted)
     remaining = iter(results)
     into = [next(remaining) if want else None for want in wanted]
+    if kept[0] is not None and 0 in kept[0].shape:
+        return _passed_through(results, into, gradients)
     extension.native().backward(
         isa,
-        _sizes(tensors, cell, reset_after, phi, True),
+        sizes,
         _addresses(tensors),
         _strides(tensors),
         reverse,
-        _addresses((hidden, None, None, cells, saved)),
+        _addresses(kept),
         _addresses(gradients),
         _addresses(into),
     )
     return results
 
 
+def _unchanged(outputs: list[Tensor], tensors: Sequence[Any], cell: int) -> list[Tensor]:
+    """No step, or no row: the state after is the one before."""
+    h0, c0 = tensors[5:7]
+    outputs[1].copy_(h0)
+    if cell == _LSTM:
+        outputs[2].copy_(c0)
+    return outputs
+
+
+def _passed_through(
+    results: list[Tensor], into: Sequence[Tensor | None], gradients: Sequence[Tensor | None]
+) -> list[Tensor]:
+    """The same for the gradients: what reaches the last state reaches the first."""
+    for result in results:
+        result.zero_()
+    for state, gradient in zip(into[5:7], gradients[1:3], strict=True):
+        if state is not None and gradient is not None:
+            state.copy_(gradient)
+    return results
+
+
+def _admitted(given: Sequence[Any], cell: int) -> list[Any]:
+    """`READ` as the kernels may read it."""
+    x = given[0]
+    if x.dim() not in (2, 3) or given[1].dim() != 2 or given[2].dim() != 2:
+        shapes = ", ".join(f"{name} {tuple(tensor.shape)}" for name, tensor in zip(READ[:3], given, strict=False))
+        raise ValueError(f"{shapes}: expected x (T, B, I) or (T, B), weight_xh (G*H, I) and weight_hh (G*H, H).")
+    steps, batch = x.shape[:2]
+    indices = x.dim() == 2
+    features, width = given[1].shape[-1], given[2].shape[-1]
+    height, state, marks, masks = _GATES[cell] * width, (batch, width), (steps, batch), (steps, batch, width)
+    shapes = (
+        marks if indices else (steps, batch, features), (height, features), (height, width), (height,), (width,),
+        state, state, state, state, (batch,), marks, state, masks, masks,
+    )  # fmt: skip
+    dtypes, in_rows = (_DTYPES_INDICES, _IN_ROWS_INDICES) if indices else (_DTYPES, _IN_ROWS)
+    return [
+        tensor if tensor is None else admit(name, tensor, shape, dtype, rows)
+        for name, tensor, shape, dtype, rows in zip(READ, given, shapes, dtypes, in_rows, strict=True)
+    ]
+
+
+def _admitted_outputs(
+    given: Sequence[Any], isa: int, sizes: tuple[int, ...]
+) -> tuple[tuple[Tensor | None, ...], list[Tensor | None]]:
+    """hidden, last_h, last_c, cells, saved as forward left them, where they are read; and the outputs' gradients."""
+    steps, batch, width = sizes[3], sizes[4], sizes[6]
+    sequence, state = (steps, batch, width), (batch, width)
+    shapes = {
+        "hidden": sequence,
+        "cells": sequence,
+        "saved": (steps, batch, _saved_per_step(isa, sizes)),
+        "the gradient of hidden": sequence,
+        "the gradient of last_h": state,
+        "the gradient of last_c": state,
+        "the gradient of cells": sequence,
+    }
+    hidden, cells, saved, *gradients = (
+        None if tensor is None else admit(name, tensor, shape, torch.float32)
+        for tensor, (name, shape) in zip(given, shapes.items(), strict=True)
+    )
+    return (hidden, None, None, cells, saved), gradients
+
+
 def _forward_shapes(*arguments: Any) -> list[Tensor]:
-    *given, cell, reset_after, phi, isa, _reverse, wants_cells, training = arguments
-    return _new_outputs(given, isa, _sizes(given, cell, reset_after, phi, training), wants_cells)
+    *given, cell, reset_after, phi, _reverse, wants_cells, training = arguments
+    return _new_outputs(given, extension.isa(), _sizes(given, cell, reset_after, phi, training), wants_cells)
 
 
 def _backward_shapes(*arguments: Any) -> list[Tensor]:
@@ -150,19 +231,6 @@ def _by_name(outputs: list[Tensor], cell: int, wants_cells: bool, training: bool
         next(parts) if lstm and wants_cells else None,
         next(parts) if training else None,
     )
-
-
-def _contiguous_where_needed(given: Sequence[Any]) -> Sequence[Any]:
-    """The kernels take x, states and masks by their strides, and want the rest in rows."""
-    for place, tensor in enumerate(given):
-        if tensor is not None and _IN_ROWS[place] and not tensor.is_contiguous():
-            break
-    else:
-        if given[0].is_floating_point() or given[0].is_contiguous():
-            return given
-    x = given[0] if given[0].is_floating_point() else given[0].contiguous()
-    rest = zip(given[1:], _IN_ROWS[1:], strict=True)
-    return [x, *(tensor.contiguous() if tensor is not None and rows else tensor for tensor, rows in rest)]
 
 
 def _sizes(tensors: Sequence[Any], cell: int, reset_after: bool, phi: int, training: bool) -> tuple[int, ...]:
@@ -206,7 +274,7 @@ def _strides(tensors: Sequence[Any]) -> tuple[int, ...]:
     )
 
 
-_library.impl("forward", _forward, "CPU")
-_library.impl("backward", _backward, "CPU")
-torch.library.register_fake("deeprnn::forward", _forward_shapes, lib=_library)
-torch.library.register_fake("deeprnn::backward", _backward_shapes, lib=_library)
+library.impl("forward", _forward, "CPU")
+library.impl("backward", _backward, "CPU")
+torch.library.register_fake("deeprnn::forward", _forward_shapes, lib=library)
+torch.library.register_fake("deeprnn::backward", _backward_shapes, lib=library)

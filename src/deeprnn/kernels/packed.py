@@ -1,7 +1,6 @@
 """Weights as the compiled kernels read them, kept from one inference call to the next."""
 
 import weakref
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -12,7 +11,7 @@ from deeprnn.kernels import extension
 
 class _Entry(NamedTuple):
     alive: "weakref.ref[Tensor]"
-    seen: tuple[Any, ...]
+    checksum: int
     packed: Tensor
 
 
@@ -25,42 +24,32 @@ def forget_packed() -> None:
 
 
 def packed_weights(
-    isa: int, sizes: tuple[int, ...], addresses: tuple[int, ...], weights: Sequence[Tensor | None], *, keep: bool
+    isa: int, sizes: tuple[int, ...], addresses: tuple[int, ...], owner: Tensor, *, keep: bool
 ) -> Tensor:
     """The weights of a layer in the order in which a kernel reads them.
 
     Args:
         isa, sizes, addresses: as `_native.pack` takes them.
-        weights: weight_xh, weight_hh and the biases.
-        keep: whether the same weights are likely to come again unchanged. A kept copy is used while every weight's
-            address, version and fingerprint (of 256 of its values) are what they were, and freed with the weights.
+        owner: weight_hh; a kept copy is freed with it.
+        keep: whether the same weights are likely to come again unchanged. A kept copy is used while a checksum over
+            every value of the weights, computed anew in each call, is what it was: however they are changed (in
+            place, through `.data`, NumPy, a storage that they share), the change is seen.
     """
     native = extension.native()
-    owner = weights[1]
-    assert owner is not None
-    versions = _versions(weights) if keep else None
-    if versions is None:
-        return _pack(native, isa, sizes, addresses, owner)
-    seen = (addresses[1:5], versions, native.fingerprint(sizes, addresses))
+    if not keep:
+        return _pack(native, isa, sizes, addresses)
+    checksum = native.checksum(isa, sizes, addresses)
     # The layout is the same for every T and B, which sizes[3:5] are.
     key = (id(owner), isa, *sizes[:3], *sizes[5:])
     entry = _kept.get(key)
-    if entry is not None and entry.seen == seen and entry.alive() is owner:
+    if entry is not None and entry.checksum == checksum and entry.alive() is owner:
         return entry.packed
-    packed = _pack(native, isa, sizes, addresses, owner)
-    _kept[key] = _Entry(weakref.ref(owner, lambda _: _kept.pop(key, None) and None), seen, packed)
+    packed = _pack(native, isa, sizes, addresses)
+    _kept[key] = _Entry(weakref.ref(owner, lambda _: _kept.pop(key, None) and None), checksum, packed)
     return packed
 
 
-def _versions(weights: Sequence[Tensor | None]) -> tuple[int, ...] | None:
-    """How often each weight was changed in place; None where torch does not count (tensors of inference_mode)."""
-    try:
-        return tuple([0 if weight is None else weight._version for weight in weights])
-    except RuntimeError:
-        return None
-
-
-def _pack(native: Any, isa: int, sizes: tuple[int, ...], addresses: tuple[int, ...], like: Tensor) -> Tensor:
-    packed = torch.empty(native.packed_floats(isa, sizes), dtype=like.dtype)
+def _pack(native: Any, isa: int, sizes: tuple[int, ...], addresses: tuple[int, ...]) -> Tensor:
+    packed = torch.empty(native.packed_floats(isa, sizes), dtype=torch.float32, device="cpu")
     native.pack(isa, sizes, addresses, packed.data_ptr())
     return packed

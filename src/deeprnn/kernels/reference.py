@@ -20,7 +20,9 @@ def run(scan: Scan) -> ScanResult:
     """The layer, step by step. See `Scan` for the meaning of each part."""
     recur = Recur(scan.cell, scan.weights, scan.recurrent_mask)
     x_parts = input_part(scan).unbind(0)
-    valid = _valid(scan)
+    valid = scan.valid()
+    # A step beyond a row's length starts from here: a gradient of zero times NaN would be NaN.
+    aside = None if valid is None else scan.initial.detach()
     restarts = None if scan.restarts is None else scan.restarts.unsqueeze(-1)
     state = scan.state
     states: list[State] = [state] * scan.steps
@@ -28,6 +30,8 @@ def run(scan: Scan) -> ScanResult:
         before = state
         if restarts is not None:
             before = select(restarts[t], scan.initial, before)
+        if valid is not None and aside is not None:
+            before = select(valid[t], before, aside)
         after = scan.cell.step(x_parts[t], before, recur)
         if scan.zoneout is not None:
             after = _zone_out(before, after, scan.zoneout, t)
@@ -43,17 +47,11 @@ def run(scan: Scan) -> ScanResult:
 def input_part(scan: Scan) -> Tensor:
     """(T, B, G*H) = W_xh x + b at every step; an integer x gathers columns of W_xh."""
     weight = scan.weights["weight_xh"]
-    part = F.linear(scan.x, weight) if scan.x.is_floating_point() else F.embedding(scan.x, weight.t())
+    x = scan.readable_x()
+    part = F.linear(x, weight) if x.is_floating_point() else F.embedding(x, weight.t())
     if "gain_xh" in scan.weights:
         part = normalise_gates(scan.cell, part, scan.weights["gain_xh"], scan.cell.gates)
     return part + scan.weights["bias"] if "bias" in scan.weights else part
-
-
-def _valid(scan: Scan) -> Tensor | None:
-    """(T, B, 1): whether step t lies within the row's length."""
-    if scan.lengths is None:
-        return None
-    return (torch.arange(scan.steps, device=scan.x.device)[:, None] < scan.lengths).unsqueeze(-1)
 
 
 def _has_cells(scan: Scan) -> bool:
