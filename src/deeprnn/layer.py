@@ -239,7 +239,7 @@ class RecurrentLayer(nn.Module):
         rate = self._cell.recurrent_dropout
         if not self.training or rate == 0:
             return None
-        return torch.empty_like(like).bernoulli_(1 - rate).div_(1 - rate)
+        return torch.bernoulli(torch.full_like(like, 1 - rate)) / (1 - rate)
 
     def _zoneout(self, steps: int, like: Tensor) -> State | None:
         if not self._zones_out:
@@ -247,7 +247,7 @@ class RecurrentLayer(nn.Module):
         rates = _zoneout_rates(self._cell)
         shape = (steps, *like.shape)
         if self.training:
-            return state_of({name: like.new_empty(shape).bernoulli_(rate) for name, rate in rates.items()})
+            return state_of({name: torch.bernoulli(like.new_full(shape, rate)) for name, rate in rates.items()})
         return state_of({name: like.new_full((), rate).expand(shape) for name, rate in rates.items()})
 
 
@@ -257,6 +257,8 @@ def _zoneout_rates(cell: Cell) -> dict[str, float]:
 
 
 def _one_way(state: State, dtype: torch.dtype) -> State:
+    if state.reverse is None and state.h.dtype == dtype and (state.c is None or state.c.dtype == dtype):
+        return state
     return State(state.h, state.c).to(dtype)
 
 

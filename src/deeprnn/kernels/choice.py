@@ -2,8 +2,10 @@
 
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
+from deeprnn.cells import Cell
 from deeprnn.kernels import aten, native, reference
 from deeprnn.kernels.interface import Facts, Kernel
 
@@ -12,8 +14,8 @@ KERNELS: tuple[Kernel, ...] = (native, aten, reference)
 
 _forced: Kernel | None = None
 
-_MOST_CHOICES = 1024
-_choices: "dict[tuple[Facts, Kernel | None], Choice]" = {}
+_choices: "WeakKeyDictionary[Cell, dict[tuple[Any, ...], Choice]]" = WeakKeyDictionary()
+"""What was chosen before, for as long as the cell lives: a cell may hold a function, a module, or a whole layer."""
 
 
 class Choice(NamedTuple):
@@ -31,12 +33,13 @@ def choose(facts: Facts) -> Choice:
     """
     if facts.tracing:
         return _choose(facts)
-    key = (facts, _forced)
-    choice = _choices.get(key)
+    key = (*facts[1:], _forced)  # all but the cell
+    known = _choices.get(facts.cell)
+    if known is None:
+        known = _choices.setdefault(facts.cell, {})
+    choice = known.get(key)
     if choice is None:
-        if len(_choices) >= _MOST_CHOICES:
-            _choices.clear()
-        choice = _choices[key] = _choose(facts)
+        choice = known[key] = _choose(facts)
     return choice
 
 

@@ -63,11 +63,12 @@ class Trainer:
         self._settings = settings
         self._fabric = make_fabric(settings)
         for weight in net.parameters():
-            weight.data = _own(weight.data)
+            # Into memory of torch's own alignment, which a file's is not: a product's last bits can depend on it.
+            weight.data = weight.data.clone()
         self._module = self._fabric.setup_module(NextSymbol(net))
         self._optimizer = self._fabric.setup_optimizers(_adamw(net, settings))
         # The first window's first step is a reset everywhere: a learned state is reached from there.
-        self._state = [_own(part) for part in pytree.tree_leaves(net.initial_state(streams.batch).detach())]
+        self._state: list[Tensor] = pytree.tree_flatten(net.initial_state(streams.batch).detach())[0]
         net.train()
         torch.manual_seed(settings.seed)
 
@@ -85,7 +86,7 @@ class Trainer:
         device = self._fabric.device
         resets = None if window.resets is None else window.resets.to(device)
         loss, state = self._module(window.inputs.to(device), window.targets.to(device), resets, self._state)
-        self._state = [_own(part.to(self.net.dtype)) for part in state]
+        self._state = [part.to(self.net.dtype) for part in state]
         self._fabric.backward(loss)
         norm = self._fabric.clip_gradients(
             self._module, self._optimizer, max_norm=settings.clip, error_if_nonfinite=False
@@ -121,21 +122,11 @@ class Trainer:
             for name, tensor in self.tensors().items():
                 if name.startswith(("net.", "adamw.")):
                     tensor.copy_(tensors[name])
-        self._state = [_own(tensors[f"state.{i}"]) for i in range(len(self._state))]
+        self._state = [torch.empty_like(part).copy_(tensors[f"state.{i}"]) for i, part in enumerate(self._state)]
         torch.set_rng_state(tensors["random.cpu"])
         if "random.cuda" in tensors:
             torch.cuda.set_rng_state(tensors["random.cuda"], self._fabric.device)
         self.step = step
-
-
-def _own(tensor: Tensor) -> Tensor:
-    """A contiguous copy in memory that torch allocates, which begins at a multiple of 64 bytes.
-
-    A product's last bits depend on its operands' strides and alignment. Whatever a step reads lies in such memory,
-    whether it was computed or read from a file, which has an alignment of its own: else a resumed training would
-    round in another way than one that was never stopped.
-    """
-    return tensor.detach().clone(memory_format=torch.contiguous_format)
 
 
 _MOMENTS = ("step", "exp_avg", "exp_avg_sq")
