@@ -49,11 +49,11 @@ struct Backward : BackwardStep {
 
   static constexpr int64_t kChunkRows = 512, kShortChunkRows = 128;
 
-  void run(const Parallel& parallel) {
+  bool run(const Parallel& parallel) {
     sequence.open();
     Barrier barrier(parties());
     auto body = [&](Range mine) { overlaps ? run_overlapped(mine, barrier) : run_range(mine, barrier); };
-    run_shares(parallel, parties(), body);
+    return run_shares(parallel, parties(), body);
   }
 
   int64_t scratch_floats = 0;
@@ -233,9 +233,9 @@ inline int64_t backward_scratch_floats(const Shape& shape, const Inputs& inputs,
   return Backward(shape, inputs, Outputs{}, gradients, split_of(shape), Carver(nullptr)).scratch_floats;
 }
 
-inline void backward(const Shape& shape, const Inputs& inputs, const Outputs& outputs, const Gradients& gradients,
+inline bool backward(const Shape& shape, const Inputs& inputs, const Outputs& outputs, const Gradients& gradients,
                      float* scratch, const Parallel& parallel) {
-  Backward(shape, inputs, outputs, gradients, split_of(shape), Carver(scratch)).run(parallel);
+  return Backward(shape, inputs, outputs, gradients, split_of(shape), Carver(scratch)).run(parallel);
 }
 
 }  // namespace deeprnn::DEEPRNN_ISA

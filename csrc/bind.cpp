@@ -4,14 +4,18 @@
 
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/array.h>
+#include <time.h>
 
 #include <array>
+#include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <cstdlib>
 #include <memory>
 #include <new>
 #include <stdexcept>
 #include <string>
+#include <thread>
 
 #include "deeprnn.h"
 
@@ -84,26 +88,47 @@ using TorchGetNumThreads = int32_t (*)(uint32_t* threads);
 TorchParallelFor torch_parallel_for = nullptr;
 TorchGetNumThreads torch_get_num_threads = nullptr;
 
+using Clock = std::chrono::steady_clock;
+
+// A time without a processor that only another process can be the reason of.
+constexpr auto kLongWait = std::chrono::microseconds(200);
+
+// The processor time of this thread so far.
+std::chrono::nanoseconds thread_time() {
+  timespec now{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return std::chrono::seconds(now.tv_sec) + std::chrono::nanoseconds(now.tv_nsec);
+}
+
 struct Work {
   void (*body)(void* context, int64_t begin, int64_t end);
   void* context;
+  std::thread::id caller;
+  Clock::time_point through;  // when the caller was
+  std::atomic<bool> prompt;
 };
 
-void run_on_torch(const Parallel*, int64_t count, void (*body)(void* context, int64_t begin, int64_t end),
-                  void* context) {
-  Work work{body, context};
-  const int32_t failed = torch_parallel_for(
-      0, count, 1,
-      [](int64_t begin, int64_t end, void* opaque) {
-        const auto* given = static_cast<const Work*>(opaque);
-        given->body(given->context, begin, end);
-      },
-      &work);
-  if (failed != 0) throw std::runtime_error("torch's thread pool failed; the layer's results are incomplete");
+void run_part(int64_t begin, int64_t end, void* opaque) {
+  auto* work = static_cast<Work*>(opaque);
+  const auto began = Clock::now();
+  const auto used = thread_time();
+  work->body(work->context, begin, end);
+  const auto now = Clock::now();
+  if ((now - began) - (thread_time() - used) > kLongWait) work->prompt.store(false, std::memory_order_relaxed);
+  if (std::this_thread::get_id() == work->caller) work->through = now;
 }
 
-void run_here(const Parallel*, int64_t count, void (*body)(void* context, int64_t begin, int64_t end), void* context) {
+bool run_on_torch(const Parallel*, int64_t count, void (*body)(void* context, int64_t begin, int64_t end),
+                  void* context) {
+  Work work{body, context, std::this_thread::get_id(), {}, true};
+  const int32_t failed = torch_parallel_for(0, count, 1, run_part, &work);
+  if (failed != 0) throw std::runtime_error("torch's thread pool failed; the layer's results are incomplete");
+  return work.prompt.load(std::memory_order_relaxed) && Clock::now() - work.through < kLongWait;
+}
+
+bool run_here(const Parallel*, int64_t count, void (*body)(void* context, int64_t begin, int64_t end), void* context) {
   body(context, 0, count);
+  return true;
 }
 
 int32_t threads() {
@@ -213,6 +238,40 @@ void check_values(const Shape& shape, const Inputs& inputs) {
   }
 }
 
+// Whether a short call is worth several threads: not for a while after one of them came late. Where another process
+// wants its processor, that wait lasts longer than the whole call.
+class Company {
+ public:
+  // Sets shape.threads to 1 where the call is to run alone.
+  explicit Company(Shape& shape) : asked_(shape.threads > 1 && is_short(shape)) {
+    if (!asked_) return;
+    const int32_t left = calls_alone.load(std::memory_order_relaxed);
+    if (left <= 0) return;
+    calls_alone.store(left - 1, std::memory_order_relaxed);
+    shape.threads = 1;
+    asked_ = false;
+  }
+
+  void note(bool prompt) const {
+    if (asked_ && !prompt) calls_alone.store(kCallsAlone, std::memory_order_relaxed);
+  }
+
+ private:
+  static constexpr int32_t kCallsAlone = 100;
+  static constexpr double kShort = 1 << 28;  // multiply-adds: some milliseconds
+
+  static bool is_short(const Shape& shape) {
+    const auto steps = static_cast<double>(shape.T * shape.B);
+    return steps * static_cast<double>(shape.H * (shape.H + (shape.indices ? 0 : shape.I))) * 4.0 < kShort;
+  }
+
+  static std::atomic<int32_t> calls_alone;
+
+  bool asked_;
+};
+
+std::atomic<int32_t> Company::calls_alone = 0;
+
 void pack(int32_t isa, const Sizes& sizes, const InputAddresses& inputs, uint64_t packed) {
   const nb::gil_scoped_release release;
   const Shape shape = shape_of(sizes);
@@ -221,18 +280,21 @@ void pack(int32_t isa, const Sizes& sizes, const InputAddresses& inputs, uint64_
 
 void forward(int32_t isa, const Sizes& sizes, const InputAddresses& addresses, const Strides& strides, bool reverse,
              uint64_t packed, const OutputAddresses& outputs) {
-  const Shape shape = shape_of(sizes);
+  Shape shape = shape_of(sizes);
+  const Company company(shape);
   const Inputs inputs = inputs_of(shape, addresses, strides, reverse);
   check_values(shape, inputs);
   const nb::gil_scoped_release release;
   const auto which = static_cast<Isa>(isa);
   Scratch scratch(deeprnn::forward_scratch_floats(which, shape, inputs));
-  deeprnn::forward(which, shape, inputs, at<const float>(packed), outputs_of(outputs), scratch.data(), parallel());
+  company.note(
+      deeprnn::forward(which, shape, inputs, at<const float>(packed), outputs_of(outputs), scratch.data(), parallel()));
 }
 
 void backward(int32_t isa, const Sizes& sizes, const InputAddresses& addresses, const Strides& strides, bool reverse,
               const OutputAddresses& outputs, const GivenAddresses& given, const WantedAddresses& wanted) {
-  const Shape shape = shape_of(sizes);
+  Shape shape = shape_of(sizes);
+  const Company company(shape);
   const Inputs inputs = inputs_of(shape, addresses, strides, reverse);
   check_values(shape, inputs);
   const Gradients gradients{.hidden = at<const float>(given[order::of_hidden]),
@@ -251,7 +313,7 @@ void backward(int32_t isa, const Sizes& sizes, const InputAddresses& addresses, 
   const nb::gil_scoped_release release;
   const auto which = static_cast<Isa>(isa);
   Scratch scratch(deeprnn::backward_scratch_floats(which, shape, inputs, gradients));
-  deeprnn::backward(which, shape, inputs, outputs_of(outputs), gradients, scratch.data(), parallel());
+  company.note(deeprnn::backward(which, shape, inputs, outputs_of(outputs), gradients, scratch.data(), parallel()));
 }
 
 uint64_t checksum(int32_t isa, const Sizes& sizes, const InputAddresses& inputs) {

@@ -21,8 +21,8 @@ DEEPRNN_INLINE uint64_t take_in(uint64_t sum, uint64_t value) {
   return (mixed << 31) | (mixed >> 33);
 }
 
-constexpr int64_t kWorthASecondThread = 8;  // pieces: 512 KiB
-constexpr int64_t kSummedAtOnce = 1 << 14;  // floats: the first-level cache holds them, and a thread is worth them
+constexpr int64_t kWorthASecondThread = 64;  // pieces: 4 MiB
+constexpr int64_t kSummedAtOnce = 1 << 14;   // floats: the first-level cache holds them, and a thread is worth them
 
 inline uint64_t checksum_of(const float* data, int64_t n) {
   constexpr int64_t kSums = 8;

@@ -31,10 +31,11 @@ enum class Phi : int32_t {
 enum class Isa : int32_t { baseline, avx2, avx512 };
 
 // torch_parallel_for's own signature is adapted to this in bind.cpp; nullptr runs everything on the caller.
-// Calls body(context, begin, end) so that the ranges cover [0, count) once; two shares may arrive in one call. It may
-// throw where the threads could not do all: no kernel holds anything then that would have to be freed.
+// Calls body(context, begin, end) so that the ranges cover [0, count) once; two shares may arrive in one call. Returns
+// whether every thread had a processor throughout. It may throw where the threads could not do all: no kernel holds
+// anything then that would have to be freed.
 struct Parallel {
-  void (*run)(const Parallel* self, int64_t count, void (*body)(void* context, int64_t begin, int64_t end),
+  bool (*run)(const Parallel* self, int64_t count, void (*body)(void* context, int64_t begin, int64_t end),
               void* context);
   int32_t threads;  // how many run at once; 1 for serial
 };
@@ -119,12 +120,13 @@ int64_t saved_floats(Isa isa, const Shape& shape);
 int64_t forward_scratch_floats(Isa isa, const Shape& shape, const Inputs& inputs);
 int64_t backward_scratch_floats(Isa isa, const Shape& shape, const Inputs& inputs, const Gradients& gradients);
 
-// `packed` as `pack` left it for the same shape; no output aliases an input.
-void forward(Isa isa, const Shape& shape, const Inputs& inputs, const float* packed, const Outputs& outputs,
+// `packed` as `pack` left it for the same shape; no output aliases an input. Both return what `parallel`
+// did.
+bool forward(Isa isa, const Shape& shape, const Inputs& inputs, const float* packed, const Outputs& outputs,
              float* scratch, const Parallel& parallel);
 
 // `outputs` as forward wrote them (hidden, cells if given, saved).
-void backward(Isa isa, const Shape& shape, const Inputs& inputs, const Outputs& outputs, const Gradients& gradients,
+bool backward(Isa isa, const Shape& shape, const Inputs& inputs, const Outputs& outputs, const Gradients& gradients,
               float* scratch, const Parallel& parallel);
 
 // phi, its derivative (from its output or argument, as the backward pass has it), exp and log1p of n floats, by the

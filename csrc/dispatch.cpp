@@ -58,18 +58,18 @@ int64_t forward_scratch_floats(Isa isa, const Shape& shape, const Inputs& inputs
   return table_of(isa).forward_scratch_floats(shape, inputs);
 }
 
-void forward(Isa isa, const Shape& shape, const Inputs& inputs, const float* packed, const Outputs& outputs,
+bool forward(Isa isa, const Shape& shape, const Inputs& inputs, const float* packed, const Outputs& outputs,
              float* scratch, const Parallel& parallel) {
-  table_of(isa).forward(shape, inputs, packed, outputs, scratch, parallel);
+  return table_of(isa).forward(shape, inputs, packed, outputs, scratch, parallel);
 }
 
 int64_t backward_scratch_floats(Isa isa, const Shape& shape, const Inputs& inputs, const Gradients& gradients) {
   return table_of(isa).backward_scratch_floats(shape, inputs, gradients);
 }
 
-void backward(Isa isa, const Shape& shape, const Inputs& inputs, const Outputs& outputs, const Gradients& gradients,
+bool backward(Isa isa, const Shape& shape, const Inputs& inputs, const Outputs& outputs, const Gradients& gradients,
               float* scratch, const Parallel& parallel) {
-  table_of(isa).backward(shape, inputs, outputs, gradients, scratch, parallel);
+  return table_of(isa).backward(shape, inputs, outputs, gradients, scratch, parallel);
 }
 
 void map(Isa isa, Phi phi, const float* in, float* out, int64_t n) { table_of(isa).map(phi, in, out, n); }

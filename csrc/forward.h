@@ -67,12 +67,13 @@ struct Forward : ForwardStep {
   // The same where W_xh comes from beyond the second-level cache: the block may then lie there too.
   static constexpr int64_t kFarBlockRows = 192;
 
-  void run(const Parallel& parallel) {
+  bool run(const Parallel& parallel) {
     sequence.open();
     Barrier barrier(parties());
     auto body = [&](Range mine) { overlaps ? run_overlapped(mine, barrier) : run_range(mine, barrier); };
-    run_shares(parallel, parties(), body);
+    const bool prompt = run_shares(parallel, parties(), body);
     finish();
+    return prompt;
   }
 
   int64_t scratch_floats = 0;
@@ -207,9 +208,9 @@ inline int64_t forward_scratch_floats(const Shape& shape, const Inputs& inputs) 
   return Forward(shape, inputs, nullptr, Outputs{}, split_of(shape), Carver(nullptr)).scratch_floats;
 }
 
-inline void forward(const Shape& shape, const Inputs& inputs, const float* packed, const Outputs& outputs,
+inline bool forward(const Shape& shape, const Inputs& inputs, const float* packed, const Outputs& outputs,
                     float* scratch, const Parallel& parallel) {
-  Forward(shape, inputs, packed, outputs, split_of(shape), Carver(scratch)).run(parallel);
+  return Forward(shape, inputs, packed, outputs, split_of(shape), Carver(scratch)).run(parallel);
 }
 
 }  // namespace deeprnn::DEEPRNN_ISA

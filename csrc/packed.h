@@ -121,12 +121,18 @@ inline void pack_group(const Shape& shape, const Inputs& inputs, const Packed& p
   }
 }
 
+constexpr int64_t kWorthPacking = 1 << 18;  // floats worth a second thread: 1 MiB
+
 inline void pack(const Shape& shape, const Inputs& inputs, float* base, const Parallel& parallel) {
   const Packed packed(shape, base);
   auto body = [&](Range groups) {
     for (int64_t g = groups.begin; g < groups.end; ++g) pack_group(shape, inputs, packed, g);
   };
-  run_shares(parallel, packed.sizes.groups, body);
+  if (packed.carver.used() >= kWorthPacking) {
+    run_shares(parallel, packed.sizes.groups, body);
+  } else {
+    body(Range{0, packed.sizes.groups});
+  }
 }
 
 }  // namespace deeprnn::DEEPRNN_ISA

@@ -57,14 +57,14 @@ class Barrier {
   alignas(64) int64_t round_ = 0;
 };
 
-// Calls body(share range) so that every share is run once; see Parallel.
+// Calls body(share range) so that every share is run once; what it returns, see Parallel.
 template <typename F>
-inline void run_shares(const Parallel& parallel, int64_t shares, F& body) {
+inline bool run_shares(const Parallel& parallel, int64_t shares, F& body) {
   if (shares == 1 || parallel.run == nullptr) {
     body(Range{0, shares});
-    return;
+    return true;
   }
-  parallel.run(
+  return parallel.run(
       &parallel, shares,
       [](void* context, int64_t begin, int64_t end) { (*static_cast<F*>(context))(Range{begin, end}); }, &body);
 }

@@ -11,9 +11,9 @@ struct Table {
   uint64_t (*checksum)(const Shape&, const Inputs&, const Parallel&);
   int64_t (*saved_floats)(const Shape&);
   int64_t (*forward_scratch_floats)(const Shape&, const Inputs&);
-  void (*forward)(const Shape&, const Inputs&, const float* packed, const Outputs&, float* scratch, const Parallel&);
+  bool (*forward)(const Shape&, const Inputs&, const float* packed, const Outputs&, float* scratch, const Parallel&);
   int64_t (*backward_scratch_floats)(const Shape&, const Inputs&, const Gradients&);
-  void (*backward)(const Shape&, const Inputs&, const Outputs&, const Gradients&, float* scratch, const Parallel&);
+  bool (*backward)(const Shape&, const Inputs&, const Outputs&, const Gradients&, float* scratch, const Parallel&);
   void (*map)(Phi, const float* in, float* out, int64_t n);
   void (*map_derivative)(Phi, const float* kept, float* out, int64_t n);
   void (*map_exp)(const float* in, float* out, int64_t n);

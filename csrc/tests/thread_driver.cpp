@@ -14,7 +14,7 @@ namespace {
 
 using namespace deeprnn;
 
-void run_threads(const Parallel* self, int64_t count, void (*body)(void* context, int64_t begin, int64_t end),
+bool run_threads(const Parallel* self, int64_t count, void (*body)(void* context, int64_t begin, int64_t end),
                  void* context) {
   const int64_t threads = self->threads < count ? self->threads : count;
   std::vector<std::thread> running;
@@ -22,6 +22,7 @@ void run_threads(const Parallel* self, int64_t count, void (*body)(void* context
     running.emplace_back([=] { body(context, count * t / threads, count * (t + 1) / threads); });
   }
   for (std::thread& thread : running) thread.join();
+  return true;
 }
 
 struct Case {
