@@ -37,7 +37,7 @@ def test_a_line_names_its_cells(text, cells) -> None:
         ("elman:8:zoneuot=0.1", "elman:8:zoneuot=0.1", "did you mean 'zoneout'"),
         ("elman:8:zoneout", "elman:8:zoneout", "zoneout=0.1"),
         ("elman:8:zoneout=much", "elman:8:zoneout=much", "zoneout is a number"),
-        ("elman:8:zoneout=1.5", "elman:8:zoneout=1.5", "no probability"),
+        ("elman:8:zoneout=1.5", "elman:8:zoneout=1.5", "must be in [0, 1), got 1.5"),
         ("elman:8:bias=maybe", "elman:8:bias=maybe", "true or false"),
         ("elman:8:relu:tanh", "elman:8:relu:tanh", "given twice"),
         ("elman:8:direction=up", "elman:8:direction=up", "direction is one of"),

@@ -1,5 +1,6 @@
 """That a net's parts fit together: when it is built, and after what a person may have done to them since."""
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -41,26 +42,21 @@ def check_output(output: nn.Module, read: Tensor) -> None:
         )
 
 
-def check_build(
-    input_size: int,
-    cells: tuple[Cell, ...],
-    output_size: int | None,
-    dropout: float,
-    residual: bool,
-    dtype: torch.dtype | None,
-) -> None:
-    """Raises ValueError or TypeError unless a net can be built so; the arguments are those of `DeepRNN`."""
-    if input_size < 1:
-        raise ValueError(f"DeepRNN(input_size={input_size}): the input has at least one feature.")
-    if output_size is not None and output_size < 1:
-        raise ValueError(f"DeepRNN(output_size={output_size}): at least 1, or None for no output layer.")
+def cells_of(layers: Any) -> tuple[Cell, ...]:
+    """The cells that `DeepRNN` was given; raises TypeError or ValueError where they are none."""
+    if isinstance(layers, Cell | str) or not isinstance(layers, Iterable):
+        raise TypeError(f"DeepRNN(layers={layers!r}): give a list of cells, such as [GRU(64)].")
+    cells = tuple(layers)
     if not cells:
         raise ValueError("DeepRNN(layers=[]): give at least one cell, such as [GRU(64)].")
     for index, cell in enumerate(cells):
-        if not isinstance(cell, Cell):  # pyright: ignore[reportUnnecessaryIsInstance]
+        if not isinstance(cell, Cell):
             raise TypeError(f"DeepRNN(layers=[...]): layers[{index}] is {cell!r}, expected a cell such as GRU(64).")
-    if not 0.0 <= dropout < 1.0:
-        raise ValueError(f"DeepRNN(dropout={dropout}): a probability in [0, 1).")
+    return cells
+
+
+def check_build(cells: Sequence[Cell], dtype: torch.dtype | None, *, residual: bool) -> None:
+    """Raises ValueError unless a net can be built so; the arguments are those of `DeepRNN`."""
     widths = [cell.output_width for cell in cells]
     if residual and len(set(widths)) > 1:
         raise ValueError(

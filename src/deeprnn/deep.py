@@ -14,10 +14,11 @@ from torch.utils import _pytree as pytree
 from deeprnn import saving
 from deeprnn.activations import Function
 from deeprnn.cells import Cell
-from deeprnn.consistency import check_build, check_layer, check_output
+from deeprnn.consistency import cells_of, check_build, check_layer, check_output
 from deeprnn.inputs import Inputs, Lengths, prepare
 from deeprnn.layer import LayerResult, RecurrentLayer
 from deeprnn.loadable import check_loadable
+from deeprnn.quantities import flag, probability, whole
 from deeprnn.sharing import distinct_state, freeze, share, shared_places, without
 from deeprnn.state import DeepState, State
 from deeprnn.stateforms import StateForm, one_a_layer
@@ -114,17 +115,17 @@ class DeepRNN(nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        cells = tuple(layers)
-        check_build(input_size, cells, output_size, dropout, residual, dtype)
-        self.input_size = input_size
-        self.output_size = output_size
-        self.batch_first = batch_first
-        self.dropout = dropout
-        self.variational = variational
-        self.residual = residual
-        self.input_to_all = input_to_all
-        self.output_from_all = output_from_all
-        self.one_hot = one_hot
+        cells = cells_of(layers)
+        self.input_size = input_size = whole("DeepRNN(input_size)", input_size)
+        self.output_size = None if output_size is None else whole("DeepRNN(output_size)", output_size)
+        self.batch_first = flag("DeepRNN(batch_first)", batch_first)
+        self.dropout = probability("DeepRNN(dropout)", dropout)
+        self.variational = flag("DeepRNN(variational)", variational)
+        self.residual = flag("DeepRNN(residual)", residual)
+        self.input_to_all = flag("DeepRNN(input_to_all)", input_to_all)
+        self.output_from_all = flag("DeepRNN(output_from_all)", output_from_all)
+        self.one_hot = flag("DeepRNN(one_hot)", one_hot)
+        check_build(cells, dtype, residual=self.residual)
         below = [input_size] + [cell.output_width + (input_size if input_to_all else 0) for cell in cells[:-1]]
         self.layers = nn.ModuleList(
             RecurrentLayer(
@@ -137,9 +138,9 @@ class DeepRNN(nn.Module):
             for index, (cell, size) in enumerate(zip(cells, below, strict=True))
         )
         self.output: nn.Linear | None = None
-        if output_size is not None:
+        if self.output_size is not None:
             width = sum(cell.output_width for cell in cells) if output_from_all else cells[-1].output_width
-            self.output = nn.Linear(width, output_size, device=device, dtype=dtype)
+            self.output = nn.Linear(width, self.output_size, device=device, dtype=dtype)
             nn.init.xavier_uniform_(self.output.weight)
             nn.init.zeros_(self.output.bias)
 
@@ -344,7 +345,8 @@ class DeepRNN(nn.Module):
             "output_size": self.output_size,
             "layers": saving.cells_to_json(self.cells),
             "dtype": str(self.dtype).removeprefix("torch."),
-            **{name: getattr(self, name) for name in _OPTIONS},
+            **{name: flag(f"net.{name}", getattr(self, name)) for name in _OPTIONS if name != "dropout"},
+            "dropout": probability("net.dropout", self.dropout),
             "shared": shared_places(self),
             "frozen": [name for name, weight in self.named_parameters() if not weight.requires_grad],
         }
@@ -362,7 +364,11 @@ class DeepRNN(nn.Module):
                     dtype = self.dtype if tensor.is_floating_point() else tensor.dtype
                     expected[f"layers.{index}.{field}.{name}"] = tensor.to("meta", dtype)
         arguments = {name: config[name] for name in ("input_size", "output_size", *_OPTIONS)}
-        expected |= type(self)(layers=cells, device="meta", dtype=self.dtype, **arguments).state_dict()
+        try:
+            twin = type(self)(layers=cells, device="meta", dtype=self.dtype, **arguments)
+        except TypeError:  # a subclass that takes other arguments: what it is saved as is a DeepRNN
+            twin = DeepRNN(layers=cells, device="meta", dtype=self.dtype, **arguments)
+        expected |= twin.state_dict()
         return without(expected, config["shared"])
 
     def _drop(self, hidden: Tensor) -> Tensor:

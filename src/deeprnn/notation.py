@@ -108,4 +108,6 @@ def _meant(name: str, known: Mapping[str, Any]) -> str:
 
 
 def _error(text: str, word: str, reason: str) -> ValueError:
-    return ValueError(f"layers={text!r}: {word!r} is not understood: {reason}.\n  one that works: {EXAMPLE!r}")
+    return ValueError(
+        f"layers={text!r}: {word!r} is not understood: {reason.rstrip('.')}.\n  one that works: {EXAMPLE!r}"
+    )

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from compare import randomise
@@ -17,7 +18,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations, parametrize, prune
 
-from deeprnn import GRU, DeepRNN, Elman
+from deeprnn import GRU, LSTM, DeepRNN, Elman
 from deeprnn.analysis import zero
 from deeprnn.sharing import shared_places
 
@@ -191,7 +192,7 @@ REFUSED: dict[str, tuple[Callable[[DeepRNN], Any], str]] = {
     "shape": (lambda net: setattr(net.layers[0], "bias", nn.Parameter(torch.zeros(1))), "layers.0.bias has shape (1,)"),
     "no-values": (lambda net: net.to("meta"), "is on the meta device, it has no values"),
     "overlap": (overlap, "layers.0.weight_xh and output.weight overlap in memory without being one parameter"),
-    "option": (lambda net: setattr(net, "dropout", 2.0), "DeepRNN(dropout=2.0)"),
+    "option": (lambda net: setattr(net, "dropout", 2.0), "net.dropout must be in [0, 1), got 2.0"),
 }
 
 
@@ -251,6 +252,48 @@ def test_nonsense_in_a_configuration_is_refused(tmp_path: Path, case: str) -> No
     edit(tmp_path, **NONSENSE[case])
     with pytest.raises(ValueError, match=r"config\.json|model\.safetensors"):
         DeepRNN.load(tmp_path)
+
+
+def test_numbers_of_every_kind_are_saved_as_pythons_own(tmp_path: Path) -> None:
+    cells = [
+        GRU(np.int32(H), zoneout=np.float32(0.25), bias=0),
+        LSTM(torch.tensor(H), zoneout_cell=0, layer_norm=np.bool_(True)),
+    ]
+    options = {"dropout": np.float64(0.5), "residual": 1, "batch_first": np.bool_(True), "one_hot": 0}
+    net = DeepRNN(np.int64(3), cells, np.uint8(2), **options)
+    net.save(tmp_path)
+    loaded = DeepRNN.load(tmp_path)
+    assert loaded.cells == net.cells
+    assert (loaded.dropout, loaded.residual, loaded.batch_first, loaded.one_hot) == (0.5, True, True, False)
+    net.residual = 0
+    net.save(tmp_path)
+    assert DeepRNN.load(tmp_path).residual is False
+
+
+class Named(DeepRNN):
+    """A net of one's own that takes other arguments."""
+
+    def __init__(self, symbols: int) -> None:
+        super().__init__(symbols, [GRU(4)], symbols)
+
+
+class Extended(DeepRNN):
+    """A net of one's own that holds more."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.scale = nn.Parameter(torch.ones(2))
+
+
+def test_nets_of_ones_own(tmp_path: Path) -> None:
+    Named(5).save(tmp_path / "named")
+    assert type(DeepRNN.load(tmp_path / "named")) is DeepRNN
+    with pytest.raises(ValueError, match="describes no DeepRNN"):
+        Named.load(tmp_path / "named")
+    Extended(5, [GRU(4)]).save(tmp_path / "extended")
+    assert Extended.load(tmp_path / "extended").scale.shape == (2,)
+    with pytest.raises(ValueError, match=r"not expected \['scale'\]"):
+        DeepRNN.load(tmp_path / "extended")
 
 
 @contextmanager

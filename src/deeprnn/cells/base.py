@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from deeprnn.activations import Activation, function_of, name_of
+from deeprnn.quantities import flag, probability, whole
 from deeprnn.reach import parameter_in_reach
 from deeprnn.state import State
 
@@ -68,13 +69,14 @@ class Cell:
         CELLS[cls.__name__] = cls
 
     def __post_init__(self) -> None:
-        size = self.width
-        if isinstance(size, bool) or not isinstance(size, int) or size < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise ValueError(f"{self!r}: hidden_size is the layer's width, a whole number from 1 on.")
-        for name in ("recurrent_dropout", "zoneout", "zoneout_cell"):
-            probability = getattr(self, name, 0.0)
-            if not 0.0 <= probability < 1.0:
-                raise ValueError(f"{self!r}: {name}={probability} is no probability; it lies in [0, 1).")
+        kind = type(self).__name__
+        object.__setattr__(self, "hidden_size", whole(f"{kind}(hidden_size)", self.width))
+        for field in fields(self):
+            name, value = field.name, getattr(self, field.name)
+            if isinstance(field.default, bool):
+                object.__setattr__(self, name, flag(f"{kind}({name})", value))
+            elif name in ("recurrent_dropout", "zoneout", "zoneout_cell"):
+                object.__setattr__(self, name, probability(f"{kind}({name})", value))
         if self.direction not in _DIRECTIONS:
             raise ValueError(f"{self!r}: direction is one of {', '.join(map(repr, _DIRECTIONS))}.")
         if self.init not in _INITS:
