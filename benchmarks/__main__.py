@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from benchmarks import children, compile_trial, machine, memory, publish
+from benchmarks import children, compile_trial, contended, machine, memory, publish
 from benchmarks.grid import CELLS, QUICK, SHAPES, TASKS, THREADS, Row, Shape, Task, rows
 
 _CACHE = publish.ROOT / "build" / "benchmarks"
@@ -27,13 +27,21 @@ def main(
     repeat: Annotated[int | None, typer.Option("--repeat", min=1, help="Rounds of a row, at least.")] = None,
     seconds: Annotated[float | None, typer.Option("--seconds", help="Of each contender in a row, about.")] = None,
     kernel: Annotated[str, typer.Option(help="auto, native, aten or reference; it runs or the run fails.")] = "auto",
+    beside_others: Annotated[
+        bool, typer.Option("--contended", help="Only the table of calls beside one busy process.")
+    ] = False,
     out: Annotated[Path, typer.Option(help="Where results go.")] = publish.RESULTS,
 ) -> None:
     """Times deeprnn beside its peers, every answer compared first.
 
-    The whole grid on the compiled kernels is written to grid.json, table.md, summary.md and grid-*.svg;
-    anything less to partial*, beside them. docs/benchmarks.md says how it is measured.
+    The whole grid on the compiled kernels is written to grid.json, table.md, summary.md and grid-*.svg, and the calls
+    beside a busy process to contended.json and contended.md; anything less to partial*, beside them.
+    docs/benchmarks.md says how it is measured.
     """
+    if beside_others:
+        with _progress() as progress:
+            _contended(progress, kernel, out)
+        return
     begun = time.perf_counter()
     try:
         chosen = rows(
@@ -56,6 +64,8 @@ def main(
             outcomes = {} if quick else _compile(progress, chosen)
             _memory(progress, chosen, kernel, results)
             _time(progress, chosen, outcomes, effort, results)
+            if complete:
+                _contended(progress, kernel, out)
         results["complete"] = complete
         results["compile_seconds"] = {name: taken for name, taken in outcomes.items() if not isinstance(taken, str)}
     except children.ChildFailed as error:
@@ -148,6 +158,24 @@ def _time(
             results["rows"].append(event)
             _advance(progress, task)
             _describe(progress.update, task, next(waiting, None))
+
+
+def _contended(progress: Progress, kernel: str, out: Path) -> None:
+    """Calls alone and beside one busy process, in a process whose cores that one shares."""
+    results: dict[str, Any] = {"machine": machine.facts(), "rows": []}
+    task = progress.add_task("beside a busy process", total=len(contended.ROWS))
+    job = {"kernel": kernel, "seconds": 2.0, "rows": [row.to_json() for row in contended.ROWS]}
+    try:
+        for entry in children.events("benchmarks.contended", job, threads=contended.THREADS, environment={}):
+            if "machine" in entry:
+                results["machine"] |= entry["machine"]
+                continue
+            results["rows"].append(entry)
+            _advance(progress, task)
+    except (children.ChildFailed, ValueError) as error:  # ValueError: fewer cores than threads
+        console.print(f"[red]beside a busy process: {error}[/red]")
+        raise typer.Exit(1) from error
+    publish.write_contended(results, out)
 
 
 def _describe(update: Callable[..., None], task: Any, row: Row | None) -> None:

@@ -44,6 +44,17 @@ def write(results: dict[str, Any], out: Path) -> list[Path]:
     return [*texts, *pictures]
 
 
+def write_contended(results: dict[str, Any], out: Path) -> None:
+    """Writes contended.json and contended.md to `out`; the results of record go into the document, too."""
+    text = report.contended(results)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "contended.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    (out / "contended.md").write_text(text, encoding="utf-8")
+    if out == RESULTS:
+        path = _DOCUMENTS["table.md"]
+        path.write_text(insert(path.read_text(encoding="utf-8"), "contended.md", text), encoding="utf-8")
+
+
 def insert(document: str, table: str, text: str) -> str:
     """The document with a table's text between its marks, `<!-- begin table.md -->` and `<!-- end table.md -->`.
 

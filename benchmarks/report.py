@@ -80,16 +80,35 @@ def summary(results: dict[str, Any]) -> str:
     )
 
 
+def contended(results: dict[str, Any]) -> str:
+    """Calls alone and beside one busy process: ours and torch's, in milliseconds, and how many times as long."""
+    headings = ["cell", "L,H,B,T", "task", "deeprnn alone", "contended", "times", "torch alone", "contended", "times"]
+    body: list[list[str]] = []
+    for entry in results["rows"]:
+        row = Row.from_json(entry)
+        line = [row.bench_cell.name, str(row.shape), row.task]
+        for name in (OURS, entry["torch"]):
+            alone, beside = entry["alone"][name], entry["contended"][name]
+            line += [_digits(alone * 1e3), _digits(beside * 1e3), f"{beside / alone:.1f}x"]
+        body.append(line)
+    where = f"{_machine(results)} Milliseconds a call, mean, on two threads."
+    return f"{where}\n\n{_markdown(headings, body)}\n"
+
+
 def _facts(results: dict[str, Any]) -> str:
-    facts = results["machine"]
-    versions = ", ".join(f"{name} {version}" for name, version in facts["versions"].items())
-    kernels = sorted({entry["kernel"] for entry in results["rows"]})
-    instruction_set = facts.get("instruction_set", "instruction set unknown")
-    where = f"{facts['processor']}, {facts['cores']} cores, {instruction_set}, {facts['date'][:10]}. {versions}."
+    where = _machine(results)
     if publishable(results):
         return where
+    kernels = sorted({entry["kernel"] for entry in results["rows"]})
     of = "the whole grid" if results["complete"] else "a part of the grid"
     return f"{where} **Not for publication: {of}, deeprnn's layers on {', '.join(kernels)}.**"
+
+
+def _machine(results: dict[str, Any]) -> str:
+    facts = results["machine"]
+    versions = ", ".join(f"{name} {version}" for name, version in facts["versions"].items())
+    instruction_set = facts.get("instruction_set", "instruction set unknown")
+    return f"{facts['processor']}, {facts['cores']} cores, {instruction_set}, {facts['date'][:10]}. {versions}."
 
 
 def _table_row(entry: Entry, entries: Sequence[Entry], peers: Sequence[str]) -> list[str]:

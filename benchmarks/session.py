@@ -99,6 +99,13 @@ def forced(kernel: str) -> Generator[None]:
         yield
 
 
+def instruction_set() -> str:
+    """The one that the compiled kernels run, or torch's where there are none."""
+    import torch
+
+    return getattr(_info(), "instruction_set", None) or torch.backends.cpu.get_cpu_capability().lower()
+
+
 def _info() -> object | None:
     """What `deeprnn.kernels.info` says; None in a version without compiled kernels."""
     info: Callable[[], object] | None = getattr(deeprnn.kernels, "info", None)
@@ -114,8 +121,7 @@ def main(arguments: Sequence[str]) -> None:
     deeprnn.kernels.keep_memory()
     effort = Effort(job["seconds"], job["rounds"])
     with os.fdopen(int(arguments[0]), "w", encoding="utf-8") as events, forced(job["kernel"]):
-        instruction_set = getattr(_info(), "instruction_set", None) or torch.backends.cpu.get_cpu_capability().lower()
-        events.write(json.dumps({"machine": {"instruction_set": instruction_set}}) + "\n")
+        events.write(json.dumps({"machine": {"instruction_set": instruction_set()}}) + "\n")
         for entry in job["rows"]:
             measured = measure_row(Row.from_json(entry), entry["left_out"], effort)
             events.write(json.dumps(measured) + "\n")

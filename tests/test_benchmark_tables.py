@@ -150,6 +150,15 @@ class TestReport:
         expected = "| GRU | training | 4.00x | 1.73x | 1.50x JAX, 3,512,64,128, 2 threads | 80% (70%) | 0.70x (0.70x) |"
         assert expected in lines
 
+    def test_a_contended_call_is_set_beside_the_same_call_alone(self) -> None:
+        entry = row_of("lstm", "inference", SHAPES[3], 2).to_json() | {
+            "torch": "torch.nn",
+            "alone": {OURS: 0.025, "torch.nn": 0.028},
+            "contended": {OURS: 0.05, "torch.nn": 1.12},
+        }
+        lines = report.contended(results_of([entry])).splitlines()
+        assert "| LSTM | 2,256,32,100 | inference | 25.0 | 50.0 | 2.0x | 28.0 | 1120 | 40.0x |" in lines
+
     def test_only_the_whole_grid_on_compiled_kernels_is_for_publication(self) -> None:
         entry = entry_of(row_of("gru", "training", SHAPES[3]), {"torch.nn": 2.0})
         assert report.publishable(results_of([entry]))

@@ -2,6 +2,7 @@
 
 import doctest
 import json
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks import agreement, bound, children, compile_trial, contenders, grid, measure, memory, publish
+from benchmarks import agreement, bound, children, compile_trial, contended, contenders, grid, measure, memory, publish
 from benchmarks.contenders import OURS
 from benchmarks.grid import CELLS, TASKS, Row, Shape, rows
 from benchmarks.measure import Effort, Spread
@@ -118,6 +119,19 @@ class TestContenders:
 
         monkeypatch.setattr(contenders, "load", missing)
         assert contenders.reason_to_leave_out("JAX", row_of("gru")) == "jax.numpy is not installed"
+
+    def test_contended_calls_have_a_busy_process_beside_them(self) -> None:
+        """It takes processor time while the block runs, and is gone afterwards; the answers are compared."""
+        before = os.times()
+        with contended.busy_process():
+            measure.rest()
+        after = os.times()
+        assert after.children_user - before.children_user > 0.05
+        entry = contended.measure_row(row_of("gru", "training"), seconds=0.01)
+        assert entry["torch"] == "torch.nn"
+        for seconds in (entry["alone"], entry["contended"]):
+            assert seconds.keys() == {OURS, "torch.nn"}
+            assert all(value > 0 for value in seconds.values())
 
     def test_training_never_meets_weights_of_the_same_version_twice(self) -> None:
         row = row_of("gru", "training")
