@@ -48,7 +48,7 @@ def gates_of(scan: Scan, hidden: Tensor) -> Gates:
     """
     recur = Recur(scan.cell, scan.weights, None)
     gates = _EQUATIONS[type(scan.cell).step](scan.cell, input_part(scan), state_before(scan, hidden), recur)
-    valid = _valid(scan)
+    valid = scan.valid()
     if valid is None:
         return gates
     return {name: Gate(*(torch.where(valid, part, 0) for part in gate)) for name, gate in gates.items()}
@@ -81,7 +81,7 @@ def cells_of(scan: Scan, gates: Mapping[str, Gate]) -> Tensor:
     keep = float(getattr(scan.cell, "zoneout_cell", 0.0))
     assert scan.state.c is not None
     assert scan.initial.c is not None
-    valid, c, initial = _valid(scan), scan.state.c.to(write.dtype), scan.initial.c.to(write.dtype)
+    valid, c, initial = scan.valid(), scan.state.c.to(write.dtype), scan.initial.c.to(write.dtype)
     cells = torch.zeros_like(write)
     for t in reversed(range(scan.steps)) if scan.reverse else range(scan.steps):
         before = c if scan.restarts is None else torch.where(scan.restarts[t].unsqueeze(-1), initial, c)
@@ -89,12 +89,6 @@ def cells_of(scan: Scan, gates: Mapping[str, Gate]) -> Tensor:
         c = after if valid is None else torch.where(valid[t], after, c)
         cells[t] = c
     return cells if valid is None else torch.where(valid, cells, 0)
-
-
-def _valid(scan: Scan) -> Tensor | None:
-    if scan.lengths is None:
-        return None
-    return (torch.arange(scan.steps, device=scan.x.device)[:, None] < scan.lengths).unsqueeze(-1)
 
 
 def _elman(cell: Cell, x_part: Tensor, before: Tensor, recur: Recur) -> Gates:
