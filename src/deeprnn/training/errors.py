@@ -50,7 +50,7 @@ def writing(path: Path) -> Generator[None]:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise RunError(
             f"{path} could not be written: {reason}.\n"
-            f"  What was written before is whole. Make room or allow writing there, then go on with --resume."
+            f"  What was written before is whole. Make room or allow writing there, then continue with --resume."
         ) from error
 
 

@@ -37,10 +37,7 @@ def held(path: Path) -> Generator[lock.Lock]:
     """
     with ExitStack() as stack:
         with writing(path):
-            if path.exists() and not path.is_dir():
-                raise RunError(f"{path} is a file; a run needs a directory: --out another name.")
-            if path.is_symlink() and not path.exists():
-                raise RunError(f"{path} is a link that leads nowhere; a run needs a directory: --out another name.")
+            _check_directory(path)
             taken = stack.enter_context(lock.Lock(path))
         yield taken
 
@@ -52,10 +49,9 @@ def check_free(path: Path, *, overwrite: bool, abandoned: bool) -> None:
         overwrite: a run that is there may be replaced.
         abandoned: a process that was making a run here was killed: what it left, before its first step, is no run.
     """
+    _check_directory(path)
     if not path.exists():
         return
-    if not path.is_dir():
-        raise RunError(f"{path} is a file; a run needs a directory: --out another name.")
     check_own(path, _ALL)
     with writing(path):
         for file in checkpoint_paths(path / CHECKPOINTS):
@@ -112,6 +108,14 @@ def sweep(path: Path) -> None:
     if not (path / CHECKPOINTS).is_symlink():
         with suppress(OSError):
             atomic.sweep(path / CHECKPOINTS, NAME.pattern)
+
+
+def _check_directory(path: Path) -> None:
+    """Raises RunError where no directory is, and none can be made."""
+    if path.exists() and not path.is_dir():
+        raise RunError(f"{path} is a file; a run needs a directory: --out another name.")
+    if path.is_symlink() and not path.exists():
+        raise RunError(f"{path} is a link that leads nowhere; a run needs a directory: --out another name.")
 
 
 def _others(path: Path) -> Iterator[str]:
