@@ -112,7 +112,8 @@ class Trainer:
     def not_finite(self) -> str | None:
         """The name of a tensor that holds infinity or NaN, from which no training continues; None where none does."""
         for name, tensor in self.tensors().items():
-            if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+            # One value that is not finite makes the sum so too; large ones can, so only then each is looked at.
+            if tensor.is_floating_point() and not tensor.sum().isfinite() and not torch.isfinite(tensor).all():
                 return name
         return None
 
