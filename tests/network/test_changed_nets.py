@@ -109,6 +109,18 @@ def test_a_copy_is_the_same_net_and_shares_nothing() -> None:
     assert not other(X).hidden[-1].any()
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch.compile's own
+def test_a_layer_whose_two_matrices_are_one_compiles() -> None:
+    net = randomise(DeepRNN(6, [GRU(6), GRU(6)]))
+    net.layers[0].weight_hh = net.layers[0].weight_xh
+    x = torch.randn(T, B, 6)
+    gradients = []
+    for run in (net, torch.compile(net, backend="aot_eager", fullgraph=True)):
+        gradients.append(torch.autograd.grad(run(x).hidden[1].square().sum(), list(net.parameters())))
+    for right, got in zip(*gradients, strict=True):
+        torch.testing.assert_close(got, right)
+
+
 @pytest.mark.parametrize("dtype", [torch.int32, torch.complex64, torch.bool, torch.float8_e4m3fn], ids=str)
 def test_a_net_computes_in_floats(dtype: torch.dtype) -> None:
     with pytest.raises(ValueError, match=r"a net computes in one of torch\.float32"):

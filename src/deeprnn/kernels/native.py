@@ -74,8 +74,12 @@ def _tensors(scan: Scan) -> tuple[Tensor | None, ...]:
     """`READ` of a call."""
     weights, state, initial, zoneout = scan.weights, scan.state, scan.initial, scan.zoneout
     restarting = scan.restarts is not None
+    weight_hh = weights["weight_hh"]
     if torch.compiler.is_compiling():
-        # torch.compile refuses a Function that is given one tensor twice: (z, z) as h and c, or restarts to the state.
+        # torch.compile refuses a Function that is given one tensor twice: (z, z) as h and c, restarts to the state, or
+        # a layer whose two matrices are one.
+        if weight_hh is weights["weight_xh"]:
+            weight_hh = weight_hh.clone()
         if state.c is state.h:
             state = State(state.h, state.h.clone())
         if restarting:
@@ -83,7 +87,7 @@ def _tensors(scan: Scan) -> tuple[Tensor | None, ...]:
     return (
         scan.x,
         weights["weight_xh"],
-        weights["weight_hh"],
+        weight_hh,
         weights.get("bias"),
         weights.get("bias_hn"),
         state.h,
