@@ -19,7 +19,6 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrizations, parametrize, prune
 
 from deeprnn import GRU, LSTM, DeepRNN, Elman
-from deeprnn.analysis import zero
 from deeprnn.sharing import shared_places
 
 H = 6
@@ -212,13 +211,6 @@ def test_parameters_within_one_vector_are_saved(tmp_path: Path) -> None:
     flat(net)
     net.save(tmp_path)
     assert torch.equal(DeepRNN.load(tmp_path)(x(net)).hidden[-1], net(x(net)).hidden[-1])
-
-
-def test_a_net_within_an_intervention_is_not_saved(tmp_path: Path) -> None:
-    net = build()
-    with zero(net, 0, where="state"), pytest.raises(ValueError, match=r"(?s)layers\.0 can't be .* after its block"):
-        net.save(tmp_path)
-    net.save(tmp_path)
 
 
 def edit(directory: Path, **changes: Any) -> None:
