@@ -116,6 +116,17 @@ def test_a_closed_terminal_saves_and_stops_unless_it_is_ignored(
     assert b"--resume" in errors
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is full")
+def test_output_that_can_not_be_written_is_told_by_every_command(book: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    assert CliRunner().invoke(app, ["train", "--text", str(book), "--out", str(run), *SMALL]).exit_code == 0
+    for command in ("evaluate", "evaluate --json", "sample", "draw"):
+        name, *more = command.split()
+        done = shell(f"{PROGRAM} {name} {run} {' '.join(more)} > /dev/full")
+        assert done.returncode == 1
+        assert done.stderr == b"error: standard output could not be written: No space left on device\n"
+
+
 @pytest.mark.parametrize("what", ["the drawing", "the evaluation", "the sample"])
 def test_what_fails_after_a_training_is_told_and_costs_nothing_else(
     what: str, book: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -13,9 +13,9 @@ def evaluate(
     threads: options.Threads = None,
     device: options.Device = "auto",
 ) -> None:
-    """Read held-out text with a trained network, and say how well it was predicted.
+    """Evaluate a trained network: the bits per character of held-out text.
 
-    Each file is read from the network's initial state to its end, and every character counts, the first one too.
+    Each file is read from the network's initial state on, and every character counts, the first one too.
     """
     with told_plainly():
         from deeprnn.cli.figures import evaluate_shown, evaluation_rows

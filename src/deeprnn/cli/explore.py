@@ -23,7 +23,7 @@ Open: TypeAlias = Annotated[bool, typer.Option("--open", help="Open the page in 
 
 
 def explore(run: options.RunArgument, out: Out = None, show: Open = False, threads: options.Threads = None) -> None:
-    """Write a page on which to see what each layer of an analyzed network knows.
+    """Write a page that shows what each layer of an analyzed network knows.
 
     One HTML file that needs no network and no server: the figures of deeprnn analyze, and the network itself, which
     runs in the page on held-out text and on what a person types.

@@ -1,4 +1,4 @@
-"""`deeprnn sample`: text that a run writes."""
+"""`deeprnn sample`: text that a run generates."""
 
 from deeprnn.cli import options
 from deeprnn.cli.failures import note, told_plainly
@@ -13,7 +13,7 @@ def sample(
     threads: options.Threads = None,
     device: options.Device = "auto",
 ) -> None:
-    """Let a trained network write, a character at a time."""
+    """Generate text with a trained network, a character at a time."""
     with told_plainly():
         import sys
 
