@@ -18,8 +18,8 @@ WEIGHTS = "model.safetensors"
 FORMAT = "deeprnn 1"
 WEIGHTS_FORMAT = "deeprnn weights 1"
 
-_LARGEST = 1 << 24
-"""No size in a configuration is believed beyond this: a damaged file must not take all memory."""
+_LARGEST = 1 << 28
+"""No size in a configuration is believed beyond this, or written: the product of two must have a number in torch."""
 
 
 def cells_to_json(cells: Sequence[Cell]) -> list[dict[str, Any]]:
@@ -92,9 +92,11 @@ def write_net(
 
     Raises:
         ForeignFileError: a file of one of these names, which no DeepRNN.save wrote, stands there. OSError.
+        ValueError: a size is larger than any that is read.
     """
-    directory.mkdir(parents=True, exist_ok=True)
     content = {"format": FORMAT, **config}
+    _check_sizes(content, directory / CONFIG)
+    directory.mkdir(parents=True, exist_ok=True)
     marks.check_replaceable(directory / CONFIG, marks.CONFIG)  # before either is written
     about = {"format": WEIGHTS_FORMAT, "config": digest.of_json(content), "metadata": dict(metadata)}
     tensor_file.write(directory / WEIGHTS, tensors, about, marks.WEIGHTS)
@@ -185,7 +187,7 @@ def _check_sizes(value: Any, path: Path) -> None:
         for part in value.values() if isinstance(value, dict) else value:
             _check_sizes(part, path)
     elif isinstance(value, int) and not 0 <= value <= _LARGEST:
-        raise ValueError(f"{path} holds the size {value}, outside 0..{_LARGEST}; the file is damaged.")
+        raise ValueError(f"{path}: sizes are 0 to {_LARGEST}, not {value}; the file is damaged, or the net too large.")
 
 
 _DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.bfloat16, "float16": torch.float16}
