@@ -21,19 +21,25 @@ DEEPRNN_INLINE uint64_t take_in(uint64_t sum, uint64_t value) {
   return (mixed << 31) | (mixed >> 33);
 }
 
-constexpr int64_t kWorthASecondThread = 64;  // pieces: 4 MiB
+constexpr int64_t kWorthASecondThread = 16;  // pieces: 1 MiB
 constexpr int64_t kSummedAtOnce = 1 << 14;   // floats: the first-level cache holds them, and a thread is worth them
 
 inline uint64_t checksum_of(const float* data, int64_t n) {
-  constexpr int64_t kSums = 8;
+  constexpr int64_t kSums = 8, kStreams = 4;  // from memory, four streams arrive faster than one
   VU sums[kSums];
   for (int64_t j = 0; j < kSums; ++j) sums[j] = VU{} + static_cast<uint32_t>(j);
-  int64_t k = 0;
-  for (; k + kSums * kLanes <= n; k += kSums * kLanes) {
+  constexpr int64_t kStep = kSums / kStreams * kLanes;
+  const int64_t stream = n / (kStreams * kStep) * kStep;
+  for (int64_t k = 0; k < stream; k += kStep) {
 #pragma GCC unroll 8
-    for (int64_t j = 0; j < kSums; ++j) sums[j] = take_in(sums[j], reinterpret_cast<VU>(load(data + k + j * kLanes)));
+    for (int64_t j = 0; j < kSums; ++j) {
+      const float* from = data + j % kStreams * stream + k + j / kStreams * kLanes;
+      sums[j] = take_in(sums[j], reinterpret_cast<VU>(load(from)));
+    }
   }
-  for (; k < n; k += kLanes) sums[0] = take_in(sums[0], reinterpret_cast<VU>(load(data + k, n - k)));
+  for (int64_t k = kStreams * stream; k < n; k += kLanes) {
+    sums[0] = take_in(sums[0], reinterpret_cast<VU>(load(data + k, n - k)));
+  }
   for (int64_t j = 1; j < kSums; ++j) sums[0] = take_in(sums[0], sums[j]);
   uint64_t sum = static_cast<uint64_t>(n);
   for (int64_t j = 0; j < kLanes; ++j) sum = take_in(sum, sums[0][j]);
