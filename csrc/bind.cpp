@@ -6,6 +6,7 @@
 #include <nanobind/stl/array.h>
 #include <time.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <chrono>
@@ -90,9 +91,6 @@ TorchGetNumThreads torch_get_num_threads = nullptr;
 
 using Clock = std::chrono::steady_clock;
 
-// A time without a processor that only another process can be the reason of.
-constexpr auto kLongWait = std::chrono::microseconds(200);
-
 // The processor time of this thread so far.
 std::chrono::nanoseconds thread_time() {
   timespec now{};
@@ -104,8 +102,8 @@ struct Work {
   void (*body)(void* context, int64_t begin, int64_t end);
   void* context;
   std::thread::id caller;
-  Clock::time_point through;  // when the caller was
-  std::atomic<bool> prompt;
+  Clock::time_point through;      // when the caller was
+  std::atomic<int64_t> lost = 0;  // nanoseconds: the longest that a thread was without a processor
 };
 
 void run_part(int64_t begin, int64_t end, void* opaque) {
@@ -114,16 +112,23 @@ void run_part(int64_t begin, int64_t end, void* opaque) {
   const auto used = thread_time();
   work->body(work->context, begin, end);
   const auto now = Clock::now();
-  if ((now - began) - (thread_time() - used) > kLongWait) work->prompt.store(false, std::memory_order_relaxed);
+  const int64_t lost = std::chrono::nanoseconds((now - began) - (thread_time() - used)).count();
+  int64_t most = work->lost.load(std::memory_order_relaxed);
+  while (lost > most && !work->lost.compare_exchange_weak(most, lost, std::memory_order_relaxed)) {
+  }
   if (std::this_thread::get_id() == work->caller) work->through = now;
 }
 
 bool run_on_torch(const Parallel*, int64_t count, void (*body)(void* context, int64_t begin, int64_t end),
                   void* context) {
-  Work work{body, context, std::this_thread::get_id(), {}, true};
+  const auto began = Clock::now();
+  Work work{body, context, std::this_thread::get_id(), began};
   const int32_t failed = torch_parallel_for(0, count, 1, run_part, &work);
   if (failed != 0) throw std::runtime_error("torch's thread pool failed; the layer's results are incomplete");
-  return work.prompt.load(std::memory_order_relaxed) && Clock::now() - work.through < kLongWait;
+  const auto end = Clock::now();
+  const auto lost = std::max<Clock::duration>(std::chrono::nanoseconds(work.lost.load()), end - work.through);
+  // So much only another process can be the reason of.
+  return lost < std::max<Clock::duration>(std::chrono::microseconds(500), (end - began) / 4);
 }
 
 bool run_here(const Parallel*, int64_t count, void (*body)(void* context, int64_t begin, int64_t end), void* context) {
@@ -238,39 +243,25 @@ void check_values(const Shape& shape, const Inputs& inputs) {
   }
 }
 
-// Whether a short call is worth several threads: not for a while after one of them came late. Where another process
-// wants its processor, that wait lasts longer than the whole call.
-class Company {
- public:
-  // Sets shape.threads to 1 where the call is to run alone.
-  explicit Company(Shape& shape) : asked_(shape.threads > 1 && is_short(shape)) {
-    if (!asked_) return;
-    const int32_t left = calls_alone.load(std::memory_order_relaxed);
-    if (left <= 0) return;
-    calls_alone.store(left - 1, std::memory_order_relaxed);
-    shape.threads = 1;
-    asked_ = false;
-  }
+// Where another process wants a processor, waiting for the thread that comes late costs more than doing without it:
+// after two calls in short succession in which one did, calls have a thread fewer for a while.
+constexpr auto kShortSuccession = std::chrono::milliseconds(50), kCrowded = std::chrono::milliseconds(100);
+std::atomic<Clock::rep> last_late = 0, crowded_until = 0;
 
-  void note(bool prompt) const {
-    if (asked_ && !prompt) calls_alone.store(kCallsAlone, std::memory_order_relaxed);
-  }
+Clock::rep time_now() { return Clock::now().time_since_epoch().count(); }
 
- private:
-  static constexpr int32_t kCallsAlone = 100;
-  static constexpr double kShort = 1 << 28;  // multiply-adds: some milliseconds
+int32_t threads_to_ask() {
+  const int32_t all = parallel().threads;
+  return all > 1 && time_now() < crowded_until.load(std::memory_order_relaxed) ? all - 1 : all;
+}
 
-  static bool is_short(const Shape& shape) {
-    const auto steps = static_cast<double>(shape.T * shape.B);
-    return steps * static_cast<double>(shape.H * (shape.H + (shape.indices ? 0 : shape.I))) * 4.0 < kShort;
-  }
-
-  static std::atomic<int32_t> calls_alone;
-
-  bool asked_;
-};
-
-std::atomic<int32_t> Company::calls_alone = 0;
+void note_threads(bool prompt) {
+  if (prompt) return;
+  const Clock::rep now = time_now();
+  const Clock::rep before = last_late.exchange(now, std::memory_order_relaxed);
+  if (now - before > Clock::duration(kShortSuccession).count()) return;
+  crowded_until.store(now + Clock::duration(kCrowded).count(), std::memory_order_relaxed);
+}
 
 void pack(int32_t isa, const Sizes& sizes, const InputAddresses& inputs, uint64_t packed) {
   const nb::gil_scoped_release release;
@@ -281,20 +272,20 @@ void pack(int32_t isa, const Sizes& sizes, const InputAddresses& inputs, uint64_
 void forward(int32_t isa, const Sizes& sizes, const InputAddresses& addresses, const Strides& strides, bool reverse,
              uint64_t packed, const OutputAddresses& outputs) {
   Shape shape = shape_of(sizes);
-  const Company company(shape);
+  shape.threads = threads_to_ask();
   const Inputs inputs = inputs_of(shape, addresses, strides, reverse);
   check_values(shape, inputs);
   const nb::gil_scoped_release release;
   const auto which = static_cast<Isa>(isa);
   Scratch scratch(deeprnn::forward_scratch_floats(which, shape, inputs));
-  company.note(
+  note_threads(
       deeprnn::forward(which, shape, inputs, at<const float>(packed), outputs_of(outputs), scratch.data(), parallel()));
 }
 
 void backward(int32_t isa, const Sizes& sizes, const InputAddresses& addresses, const Strides& strides, bool reverse,
               const OutputAddresses& outputs, const GivenAddresses& given, const WantedAddresses& wanted) {
   Shape shape = shape_of(sizes);
-  const Company company(shape);
+  shape.threads = threads_to_ask();
   const Inputs inputs = inputs_of(shape, addresses, strides, reverse);
   check_values(shape, inputs);
   const Gradients gradients{.hidden = at<const float>(given[order::of_hidden]),
@@ -313,7 +304,7 @@ void backward(int32_t isa, const Sizes& sizes, const InputAddresses& addresses, 
   const nb::gil_scoped_release release;
   const auto which = static_cast<Isa>(isa);
   Scratch scratch(deeprnn::backward_scratch_floats(which, shape, inputs, gradients));
-  company.note(deeprnn::backward(which, shape, inputs, outputs_of(outputs), gradients, scratch.data(), parallel()));
+  note_threads(deeprnn::backward(which, shape, inputs, outputs_of(outputs), gradients, scratch.data(), parallel()));
 }
 
 uint64_t checksum(int32_t isa, const Sizes& sizes, const InputAddresses& inputs) {
