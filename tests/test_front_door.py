@@ -43,6 +43,7 @@ def test_the_library_needs_no_training_or_plotting_library() -> None:
         "import torch, deeprnn",
         "import deeprnn.cells, torch; deeprnn.DeepRNN",
         "import deeprnn.deep",
+        "import deeprnn, importlib.util; importlib.util.find_spec('torch')",
     ],
 )
 def test_an_exported_program_loads_wherever_deeprnn_was_imported(tmp_path: Path, imports: str) -> None:
@@ -61,6 +62,20 @@ def test_an_exported_program_loads_wherever_deeprnn_was_imported(tmp_path: Path,
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.stdout.split(), done.stderr) == (["Result", "DeepState", "True"], "")
+
+
+@pytest.mark.parametrize("name", ["initialise", "reach", "stateforms", "disk.digest"])
+def test_a_part_of_the_network_may_be_imported_first(name: str) -> None:
+    code = f"import deeprnn.{name}; import deeprnn; deeprnn.DeepRNN"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_all_parts_that_import_torch_are_known_to_be_on_the_way() -> None:
+    code = "import deeprnn.deep, sys; print(*{name.split('.')[1] for name in sys.modules if name[:8] == 'deeprnn.'})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    apart = {"afterimport", "deep", "disk", "quantities"}  # these need no torch, or are what is imported
+    assert set(done.stdout.split()) - apart == set(deeprnn._ON_THE_WAY)
 
 
 def test_import_takes_no_torch() -> None:

@@ -66,7 +66,10 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *_HOME})
 
 
-_ON_THE_WAY = ("activations", "cells", "inputs", "kernels", "layer", "saving", "scan", "state", "summary")
+_ON_THE_WAY = (
+    "activations", "cells", "consistency", "initialise", "inputs", "kernels", "layer", "loadable", "reach", "saving",
+    "scan", "sharing", "state", "stateforms", "summary",
+)  # fmt: skip
 
 
 def _register() -> None:

@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Callable
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -24,20 +23,30 @@ def after_import(name: str, action: Callable[[], object]) -> None:
 
 
 class _Finder:
-    """Finds one module once, as the finders behind it do, and has an action follow its import."""
+    """Finds one module as the finders behind it do, and has an action follow its import.
+
+    A program may look for the module without importing it (`importlib.util.find_spec`), so the finder stays in place
+    until the import.
+    """
 
     def __init__(self, name: str, action: Callable[[], object]) -> None:
         self._name = name
         self._action = action
 
-    def find_spec(self, fullname: str, _path: Any, _target: Any = None) -> "ModuleSpec | None":
+    def find_spec(self, fullname: str, path: Any, target: Any = None) -> "ModuleSpec | None":
         if fullname != self._name:
             return None
+        for finder in sys.meta_path:
+            spec = None if finder is self else finder.find_spec(fullname, path, target)
+            if spec is not None:
+                if spec.loader is not None:
+                    spec.loader = _Following(spec.loader, self._finish)  # pyright: ignore[reportAttributeAccessIssue]
+                return spec
+        return None
+
+    def _finish(self) -> None:
         sys.meta_path.remove(self)
-        spec: Any = find_spec(fullname)
-        if spec is not None and spec.loader is not None:
-            spec.loader = _Following(spec.loader, self._action)
-        return spec
+        self._action()
 
 
 class _Following:
