@@ -259,7 +259,7 @@ class DeepRNN(nn.Module):
         return state.rows(0) if batch_size is None else state
 
     def summary(self) -> str:
-        """A row a layer: what it is, its shapes and parameters, the kernel that runs it, and why not a faster one.
+        """A row a layer: what it is, its shapes and parameters, the kernel that runs it, and why no faster one does.
 
         >>> from deeprnn import DeepRNN, GRU
         >>> "layer 1 (layers.0)" in DeepRNN(3, [GRU(8)]).summary()
@@ -328,14 +328,14 @@ class DeepRNN(nn.Module):
             arguments = {name: entries[name] for name in ("input_size", "output_size", *_OPTIONS)}
             net = cls(layers=cells, device="meta", dtype=dtype, **arguments)
         except (KeyError, TypeError, AttributeError, ValueError) as error:
-            raise ValueError(f"{path} describes no DeepRNN: {error}") from error
+            raise ValueError(f"{path} does not describe a DeepRNN: {error}") from error
         tensors = saving.read_weights(directory, config, without(net.state_dict(), entries["shared"]), device)
         net.load_state_dict(tensors, strict=False, assign=True)
         try:
             share(net, entries["shared"])
             freeze(net, entries["frozen"])
         except (TypeError, ValueError) as error:
-            raise ValueError(f"{path} describes no DeepRNN: {error}") from error
+            raise ValueError(f"{path} does not describe a DeepRNN: {error}") from error
         return net
 
     def _config(self) -> dict[str, Any]:

@@ -50,7 +50,7 @@ def cells_to_json(cells: Sequence[Cell]) -> list[dict[str, Any]]:
 def cells_from_json(layers: Any, functions: Mapping[str, Function], path: Path) -> list[Cell]:
     """The cells that `cells_to_json` wrote; `path` is named in errors."""
     if not isinstance(layers, list) or not layers:
-        raise ValueError(f"{path}: 'layers' is no list of cells; the file is damaged or was not written by deeprnn.")
+        raise ValueError(f"{path}: 'layers' is not a list of cells; the file is damaged or was not written by deeprnn.")
     cells: list[Cell] = []
     for index, layer in enumerate(layers):
         if not isinstance(layer, dict) or not isinstance(layer.get("cell"), str) or layer["cell"] not in CELLS:
@@ -64,7 +64,7 @@ def cells_from_json(layers: Any, functions: Mapping[str, Function], path: Path) 
         try:
             cells.append(CELLS[layer["cell"]](**options))
         except (TypeError, ValueError) as error:
-            raise ValueError(f"{path}: layers[{index}] is no {layer['cell']}: {error}") from error
+            raise ValueError(f"{path}: layers[{index}] is not a valid {layer['cell']}: {error}") from error
     unused = set(functions) - {f"layers.{i}.{f.name}" for i, cell in enumerate(cells) for f in fields(cell)}
     if unused:
         raise ValueError(f"functions={sorted(unused)}: {path} has no such place; one is 'layers.0.activation'.")
@@ -124,10 +124,10 @@ def check_entries(config: Mapping[str, Any], kinds: Mapping[str, tuple[type, ...
     if unknown or missing:
         said = [f"has entries that this version does not know: {', '.join(unknown)}"] if unknown else []
         said += [f"lacks {', '.join(missing)}"] if missing else []
-        raise ValueError(f"{path} describes no DeepRNN: it {' and '.join(said)}.")
+        raise ValueError(f"{path} does not describe a DeepRNN: it {' and '.join(said)}.")
     for name, types in kinds.items():
         if type(config[name]) not in types:
-            raise ValueError(f"{path} describes no DeepRNN: {name} is {config[name]!r:.80}.")
+            raise ValueError(f"{path} does not describe a DeepRNN: {name} is {config[name]!r:.80}.")
 
 
 def read_metadata(directory: Path) -> dict[str, str] | None:

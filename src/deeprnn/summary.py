@@ -1,4 +1,4 @@
-"""A net as a table: a row a layer, with the kernel that runs it and why not a faster one."""
+"""A net as a table: a row a layer, with the kernel that runs it and why no faster one does."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ from torch import nn
 from deeprnn.kernels import choose
 from deeprnn.layer import RecurrentLayer
 
-_HEADINGS = ("layer", "cell", "options", "reads", "writes", "parameters", "kernel", "why not a faster one")
+_HEADINGS = ("layer", "cell", "options", "reads", "writes", "parameters", "kernel", "why no faster kernel")
 
 
 def summarise(layers: Sequence[RecurrentLayer], output: nn.Module | None, *, output_reads: str) -> str:

@@ -280,7 +280,7 @@ class Extended(DeepRNN):
 def test_nets_of_ones_own(tmp_path: Path) -> None:
     Named(5).save(tmp_path / "named")
     assert type(DeepRNN.load(tmp_path / "named")) is DeepRNN
-    with pytest.raises(ValueError, match="describes no DeepRNN"):
+    with pytest.raises(ValueError, match="does not describe a DeepRNN"):
         Named.load(tmp_path / "named")
     Extended(5, [GRU(4)]).save(tmp_path / "extended")
     assert Extended.load(tmp_path / "extended").scale.shape == (2,)

@@ -140,7 +140,7 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_it_stands(damage, stop
 def test_a_run_whose_checkpoints_are_gone_does_not_begin_anew_in_silence(stopped: Path) -> None:
     for path in (stopped / "checkpoints").iterdir():
         path.unlink()
-    with pytest.raises(RunError, match=r"(?s)holds no checkpoint any more.*--overwrite"):
+    with pytest.raises(RunError, match=r"(?s)no longer holds a checkpoint.*--overwrite"):
         resume(stopped, corpus())
 
 

@@ -117,7 +117,7 @@ def _open_file(path: Path, layers: tuple[int, ...], widths: tuple[int, ...]) -> 
     except FileNotFoundError:
         raise
     except (ValueError, TypeError, EOFError, OSError) as error:
-        raise ValueError(f"{path} is not a whole array ({error}): it is damaged.\n  {_REMEDY}") from error
+        raise ValueError(f"{path} is not a complete array ({error}): it is damaged.\n  {_REMEDY}") from error
     if values.dim() != 4 or tuple(values.shape[2:]) != (len(layers), max(widths, default=0)):
         raise ValueError(f"{path} has the shape {tuple(values.shape)}, which {INDEX} does not list.\n  {_REMEDY}")
     return values

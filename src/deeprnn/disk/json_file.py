@@ -75,7 +75,7 @@ def read_any(path: Path, remedy: str = "Restore it from a copy.") -> dict[str, A
         reason = "it is nested too deep" if isinstance(error, RecursionError) else error
         raise ValueError(f"{path} is not valid JSON ({reason}): it is damaged.\n  {remedy}") from None
     if not isinstance(content, dict):
-        raise ValueError(f"{path} holds no JSON object: it is damaged.\n  {remedy}")
+        raise ValueError(f"{path} is not a JSON object: it is damaged.\n  {remedy}")
     return content
 
 

@@ -116,7 +116,7 @@ def _check_is_file(path: Path) -> None:
 
 def _damaged(path: Path, error: SafetensorError) -> ValueError:
     return ValueError(
-        f"{path} is not a whole safetensors file ({error}): it is truncated, damaged, or of another kind."
+        f"{path} is not a complete safetensors file ({error}): it is truncated, damaged, or of another kind."
     )
 
 

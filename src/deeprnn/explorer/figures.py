@@ -69,7 +69,9 @@ def _read_table(directory: Path, summary: Mapping[str, Any]) -> "polars.DataFram
     try:
         return polars.read_parquet(path)
     except polars.exceptions.PolarsError as error:
-        raise ValueError(f"{path} is no whole table ({error}); make it anew: deeprnn analyze {directory}") from error
+        raise ValueError(
+            f"{path} is not a complete table ({error}); make it again: deeprnn analyze {directory}"
+        ) from error
 
 
 def _figures(

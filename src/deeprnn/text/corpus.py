@@ -152,7 +152,9 @@ def read_documents(paths: Sequence[str | Path]) -> tuple[list[Document], list[st
     found = read_files([Path(path) for path in paths])
     documents = _as_documents(found)
     if not documents:
-        raise TextError(f"{', '.join(map(str, paths))}: no text in there; give a file that holds some.{_noted(found)}")
+        raise TextError(
+            f"{', '.join(map(str, paths))}: there is no text in it; give a file that is not empty.{_noted(found)}"
+        )
     return documents, list(found.notices)
 
 

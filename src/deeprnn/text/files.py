@@ -104,7 +104,9 @@ class _Search:
             self._read(top, top, named=True)
             return
         if _holds_saved(top):
-            raise TextError(f"{given} holds a run or a network saved by deeprnn, no text; give the text's own path.")
+            raise TextError(
+                f"{given} holds a run or a network saved by deeprnn, not text; give the path of the text itself."
+            )
         for path in sorted(self._below(top)):
             self._read(path, top, named=False)
 

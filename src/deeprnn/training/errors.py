@@ -17,7 +17,7 @@ class Diverged(RunError):
 
 
 class Stopped(KeyboardInterrupt):
-    """Training was interrupted, and saved what it had; the message says how to go on.
+    """Training was interrupted, and saved what it had; the message says where.
 
     Attributes:
         path: the run's directory.

@@ -113,7 +113,7 @@ def train(
     if (steps is None) == (seconds is None):
         raise ValueError("train(steps=..., seconds=...): give one of the two.")
     if (steps is not None and steps < 1) or (seconds is not None and not 0 < seconds < math.inf):
-        raise ValueError(f"train(steps={steps}, seconds={seconds}): more than nothing.")
+        raise ValueError(f"train(steps={steps}, seconds={seconds}): must be greater than 0.")
     check_fits(net, vocabulary)
     check_trainable(net)
     run = Run(Path(out))
@@ -189,7 +189,7 @@ def _go_on(
     newest = newest_checkpoint(run.checkpoints)
     if newest is None and run.metrics_file.exists():
         raise RunError(
-            f"{run.checkpoints} holds no checkpoint any more, so {run.path} can't go on.\n"
+            f"{run.checkpoints} no longer holds a checkpoint, so {run.path} can't be resumed.\n"
             f"  Restore one from a copy, or train anew with --overwrite."
         )
     before = 0.0

@@ -57,7 +57,7 @@ class Run:
 
     @property
     def checkpoints(self) -> Path:
-        """The directory of `step-*.safetensors`, from which a training goes on."""
+        """The directory of `step-*.safetensors`, from which a training is resumed."""
         return self.path / place.CHECKPOINTS
 
     @property
