@@ -329,7 +329,13 @@ class DeepRNN(nn.Module):
             net = cls(layers=cells, device="meta", dtype=dtype, **arguments)
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise ValueError(f"{path} does not describe a DeepRNN: {error}") from error
-        tensors = saving.read_weights(directory, config, without(net.state_dict(), entries["shared"]), device)
+        expected = without(net.state_dict(), entries["shared"])
+        if merged := sorted(expected.keys() - distinct_state(net).keys()):
+            raise ValueError(
+                f"functions=...: one module is given for several places, but {merged[0]} had a value of its own when "
+                f"the net was saved.\n  Give each of these places a module of its own."
+            )
+        tensors = saving.read_weights(directory, config, expected, device)
         net.load_state_dict(tensors, strict=False, assign=True)
         try:
             share(net, entries["shared"])

@@ -158,6 +158,16 @@ def test_it_is_saved_and_loaded(tmp_path: Path) -> None:
         DeepRNN.load(tmp_path, functions=dict.fromkeys(given, torch.tanh))
 
 
+def test_one_module_in_the_place_of_two_is_refused(tmp_path: Path) -> None:
+    net = DeepRNN(3, [Elman(H, nn.PReLU()), Elman(H, nn.PReLU())])
+    with pytest.warns(UserWarning, match="is the function PReLU"):
+        net.save(tmp_path)
+    places = [f"layers.{index}.activation" for index in (0, 1)]
+    with pytest.raises(ValueError, match=r"layers.1.activation.weight had a value of its own"):
+        DeepRNN.load(tmp_path, functions=dict.fromkeys(places, nn.PReLU()))
+    assert DeepRNN.load(tmp_path, functions={place: nn.PReLU() for place in places})
+
+
 def test_the_cell_of_a_layer_may_be_replaced_by_one_of_the_same_weights() -> None:
     net, x = build([GRU(H, activation=nn.PReLU()), Elman(H)]).eval(), torch.randn(T, B, 3)
     right = build([GRU(H, zoneout=0.3), Elman(H, "sin")]).eval()
