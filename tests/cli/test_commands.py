@@ -161,6 +161,13 @@ def test_a_run_that_goes_on_keeps_its_settings(other: list[object], run: Path) -
     assert f"{other[0]} differs from what" in fail("train", "--out", run, "--resume", *other)
 
 
+def test_another_text_is_refused_with_its_option_or_without(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "other.txt").write_text("another text")
+    for option in ([], ["--text"]):
+        told = fail("train", *option, tmp_path / "other.txt", "--out", run, "--resume")
+        assert "--text differs from what" in told
+
+
 def test_resume_with_a_text_begins_where_nothing_was_begun(book: Path, tmp_path: Path) -> None:
     assert "step 6 of 6" in succeed("train", "--text", book, *SMALL, "--out", tmp_path / "new", "--resume")
     assert "holds no run" in fail("train", "--out", tmp_path / "newer", "--resume")

@@ -24,7 +24,7 @@ FILES = (
     "training.json", "config.json", "vocabulary.json", "manifest.json", "evaluation.json", "metrics.csv",
     "model.safetensors", "checkpoints/step-000000003.safetensors",
 )  # fmt: skip
-KINDS: tuple[Any, ...] = (None, True, 1.5, -1, 10**30, "text", [], {}, [[1]], {"a": None}, 1e308)
+KINDS: tuple[Any, ...] = (None, True, 1.5, -1, 10**30, 10**400, "text", [], {}, [[1]], {"a": None}, 1e308)
 
 
 @pytest.fixture(scope="module")

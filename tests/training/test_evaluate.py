@@ -104,6 +104,11 @@ def test_of_bytes_a_character_is_counted_once() -> None:
     assert evaluation.unknown_share == 0
 
 
+def test_bytes_without_a_character_are_no_text() -> None:
+    with pytest.raises(TextError, match="no byte of it begins a character"):
+        evaluate(DeepRNN(257, [GRU(5)], 257), [Document("d", b"\x80\xbf")], Bytes())
+
+
 def test_empty_documents_count_for_nothing_and_nothing_at_all_is_an_error() -> None:
     network, symbols = net(), vocabulary()
     some = evaluate(network, [Document("a", b"to be"), Document("b", b"")], symbols)

@@ -57,7 +57,8 @@ def train(
     Without options it trains on Python's own sources for three minutes.
     """
     asked: dict[str, Any] = {**context.params, "text": [*(text or []), *(more_text or [])]}
-    given = [name for name in asked if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
+    present = [name for name in asked if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
+    given = list(dict.fromkeys("text" if name == "more_text" else name for name in present))
     if resume and overwrite:
         raise typer.BadParameter("--resume continues a run, --overwrite replaces it: give only one of them.")
     if steps is not None and minutes is not None:
@@ -80,7 +81,7 @@ def train(
         from deeprnn.training.run import Run
 
         run = Run(directory)
-        if resume and (run.exists or not {"text", "more_text", "corpus"} & set(given)):
+        if resume and (run.exists or not {"text", "corpus"} & set(given)):
             begun.confirm()
             trained, deadline = _resume(run, asked, given), None
         else:
@@ -211,7 +212,7 @@ def _check_unchanged(run: "Run", asked: Mapping[str, Any], given: Sequence[str])
     wanted = dict(asked)
     if "layers" in given:
         wanted["layers"], stored["layers"] = tuple(parse_layers(asked["layers"])), run.load_net().cells
-    if {"text", "more_text"} & set(given):
+    if "text" in given:
         wanted["text"] = [str(path.resolve()) for path in asked["text"]]
         stored["text"] = (plan.source or {}).get("paths")
     stored["corpus"] = (plan.source or {}).get("kind")

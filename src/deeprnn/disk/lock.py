@@ -67,7 +67,8 @@ class Lock:
     ) -> None:
         assert self._descriptor is not None
         if self.is_in_place:
-            self.path.unlink(missing_ok=True)  # before it is let go: see `_open`
+            with suppress(OSError):  # a directory that has become read-only: the file that stays hinders nobody
+                self.path.unlink(missing_ok=True)  # before it is let go: see `_open`
         os.close(self._descriptor)
         self._remove_made()
 
@@ -84,7 +85,8 @@ class Lock:
     def _open(self) -> int:
         while True:
             self.found_abandoned = os.path.lexists(self.path)
-            if self.found_abandoned and not is_ours(self.path, LOCK):
+            # Looked for twice: its holder may remove it meanwhile.
+            if self.found_abandoned and not is_ours(self.path, LOCK) and os.path.lexists(self.path):
                 raise ForeignFileError(f"{self.path} was not written by deeprnn; move it, or choose another directory.")
             descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
             try:

@@ -93,6 +93,10 @@ def evaluate(
     every = [piece for index, symbols in enumerate(read) for piece in _pieces(index, len(symbols))]
     pieces = sorted(_spread(every, at_most), key=lambda piece: piece.end - piece.start, reverse=True)
     total = sum(piece.end - piece.counted for piece in pieces)
+    counted = [read[piece.document][piece.counted : piece.end] for piece in pieces]
+    characters = sum(map(vocabulary.count_characters, counted))
+    if not characters:
+        raise TextError("there is no text to evaluate on: no byte of it begins a character of UTF-8.")
     nats, done = 0.0, 0
     was_training = net.training
     net.eval()
@@ -105,8 +109,6 @@ def evaluate(
                     progress(done, total)
     finally:
         net.train(was_training)
-    counted = [read[piece.document][piece.counted : piece.end] for piece in pieces]
-    characters = sum(map(vocabulary.count_characters, counted))
     unknown = sum(int(np.count_nonzero(symbols == vocabulary.unknown)) for symbols in counted)
     return Evaluation(
         bits_per_character=nats / characters / math.log(2),

@@ -81,8 +81,10 @@ class Plan:
             content = json_file.read(path, FORMAT)
         try:
             return _from_json(content)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise RunError(f"{path} describes no run ({error}): it is damaged.\n  Restore it from a copy.") from error
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+            raise RunError(
+                f"{path} does not describe a run ({error}): it is damaged.\n  Restore it from a copy."
+            ) from error
 
 
 def _from_json(content: Mapping[str, Any]) -> Plan:
