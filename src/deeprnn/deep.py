@@ -1,5 +1,6 @@
 """DeepRNN: the stack of layers, what joins them, and the output layer."""
 
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from deeprnn.consistency import cells_of, check_build, check_layer, check_output
 from deeprnn.inputs import Inputs, Lengths, prepare
 from deeprnn.layer import LayerResult, RecurrentLayer
 from deeprnn.loadable import check_loadable
+from deeprnn.masks import ones_with
 from deeprnn.quantities import flag, probability, whole
 from deeprnn.sharing import distinct_state, freeze, share, shared_places, without
 from deeprnn.state import DeepState, State
@@ -290,9 +292,19 @@ class DeepRNN(nn.Module):
         Warns:
             UserWarning: the net has activations that are not names; they can't be written, and `load` asks for them.
         """
+        config, tensors = self._to_save()
+        saving.write_net(Path(directory), config, tensors, metadata or {})
+
+    def check_savable(self) -> None:
+        """Raises ValueError where `save` would refuse the net as it is; writes nothing."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of functions, which `save` itself warns of
+            self._to_save()
+
+    def _to_save(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         config, tensors = self._config(), distinct_state(self)
         check_loadable(self, tensors, self._expected_state(config))
-        saving.write_net(Path(directory), config, tensors, metadata or {})
+        return config, tensors
 
     @classmethod
     def load(
@@ -383,7 +395,7 @@ class DeepRNN(nn.Module):
         if not self.variational:
             return F.dropout(hidden, self.dropout)
         keep = 1 - self.dropout
-        return hidden * torch.empty_like(hidden[:1]).bernoulli_(keep).div_(keep) if hidden.numel() else hidden
+        return hidden * ones_with(keep, hidden, 1, *hidden.shape[1:]) / keep if hidden.numel() else hidden
 
     def _join_input(self, below: Tensor, x: Tensor) -> Tensor:
         if not self.input_to_all:

@@ -10,6 +10,7 @@ from deeprnn import scan
 from deeprnn.cells import Cell
 from deeprnn.initialise import initialise
 from deeprnn.kernels import Facts, Scan, ScanResult
+from deeprnn.masks import ones_with
 from deeprnn.state import State, state_of
 
 
@@ -239,7 +240,7 @@ class RecurrentLayer(nn.Module):
         rate = self._cell.recurrent_dropout
         if not self.training or rate == 0:
             return None
-        return torch.bernoulli(torch.full_like(like, 1 - rate)) / (1 - rate)
+        return ones_with(1 - rate, like) / (1 - rate)
 
     def _zoneout(self, steps: int, like: Tensor) -> State | None:
         if not self._zones_out:
@@ -247,7 +248,7 @@ class RecurrentLayer(nn.Module):
         rates = _zoneout_rates(self._cell)
         shape = (steps, *like.shape)
         if self.training:
-            return state_of({name: torch.bernoulli(like.new_full(shape, rate)) for name, rate in rates.items()})
+            return state_of({name: ones_with(rate, like, *shape) for name, rate in rates.items()})
         return state_of({name: like.new_full((), rate).expand(shape) for name, rate in rates.items()})
 
 

@@ -182,6 +182,19 @@ def test_a_recording_on_disk_is_the_same_and_can_be_opened_again(tmp_path: Path)
     assert np.load(tmp_path / "run" / "hidden.npy", mmap_mode="r").shape == (B, T, 2, 6)
 
 
+def test_a_recording_replaces_what_it_wrote_itself_and_no_other_arrays(tmp_path: Path) -> None:
+    net, x = build([LSTM(5)]), torch.randn(T, B, FEATURES, dtype=torch.float64)
+    for _ in range(2):
+        record(net, x, "layers.0.hidden", directory=tmp_path)
+    (tmp_path / "gate.f.npy").write_bytes(b"somebody's")
+    with pytest.raises(FileExistsError, match=r"gate\.f\.npy exists, and belongs to no recording"):
+        record(net, x, ["layers.0.hidden", "layers.0.gate.f"], directory=tmp_path)
+    assert (tmp_path / "gate.f.npy").read_bytes() == b"somebody's"
+    (tmp_path / "gate.f.npy").unlink()
+    record(net, x, "layers.0.gate.f", directory=tmp_path)
+    assert not (tmp_path / "hidden.npy").exists()  # it was the recording's before
+
+
 def test_a_large_recording_goes_to_disk_by_itself_and_goes_with_it() -> None:
     net = build([GRU(5)])
     x = torch.randn(T, B, FEATURES, dtype=torch.float64)

@@ -35,6 +35,24 @@ def shell(line: str, **environment: str) -> "subprocess.CompletedProcess[bytes]"
     )
 
 
+@pytest.mark.parametrize("columns", ["0", "1", "-5", "x", "9" * 5000])
+def test_a_width_that_is_none_hides_nothing(columns: str, tmp_path: Path) -> None:
+    done = shell(f"{PROGRAM} evaluate {tmp_path}", COLUMNS=columns)
+    assert done.returncode == 1
+    assert b"holds no run" in done.stderr
+    assert b"Usage" in shell(f"{PROGRAM} --help", COLUMNS=columns).stdout
+
+
+@pytest.mark.parametrize(("isa", "status"), [("garbage", 1), ("", 0)])
+def test_an_instruction_set_that_is_none_leaves_no_run(isa: str, status: int, book: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    done = shell(f"{PROGRAM} train --text {book} --out {run} {' '.join(SMALL)}", DEEPRNN_ISA=isa)
+    assert done.returncode == status, done.stderr
+    if status:
+        assert b"DEEPRNN_ISA=garbage" in done.stderr
+        assert not run.exists()
+
+
 @pytest.mark.parametrize(
     ("where", "status", "told"),
     [

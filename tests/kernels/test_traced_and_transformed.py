@@ -118,3 +118,16 @@ def test_one_tensor_as_h_and_c(resets: bool) -> None:
             warnings.simplefilter("ignore")
             (found,) = torch.autograd.grad(function(both, both), both)
         torch.testing.assert_close(found, right)
+
+
+def test_a_tensor_that_outlived_its_vmap_is_refused_by_name() -> None:
+    kept: list[Tensor] = []
+    vmap(lambda x: kept.append(x * 2) or x)(torch.randn(2, 5, 3, 4))
+    with pytest.raises((ValueError, RuntimeError), match="vmap"):
+        DeepRNN(4, [GRU(7)])(kept[0])
+
+
+def test_one_mask_for_all_steps_under_vmap_where_x_is_shared() -> None:
+    net, x = DeepRNN(4, [GRU(7)], 2, dropout=0.4, variational=True), torch.randn(5, 3, 4)
+    found = vmap(lambda _: net(x).output, randomness="different")(torch.zeros(6))
+    assert not torch.equal(found[0], found[1])

@@ -134,3 +134,15 @@ def test_a_changed_net_reads_as_the_reference_does() -> None:
             with kernels.force("reference"):
                 torch.testing.assert_close(found, net(x).hidden[1], rtol=1e-4, atol=1e-5)
         layer.weight_hh.data[:, unit] = kept
+
+
+def test_weights_are_swapped_after_a_call() -> None:
+    """torch refuses to swap a tensor that anybody holds a weak reference to."""
+    torch.manual_seed(0)
+    net, other, x = DeepRNN(5, [GRU(7)]), DeepRNN(5, [GRU(7)]), torch.randn(4, 3, 5)
+    with torch.no_grad():
+        right = other(x).hidden[0]
+        net(x)
+        for mine, theirs in zip(net.parameters(), other.parameters(), strict=True):
+            torch.utils.swap_tensors(mine, theirs)
+        assert torch.equal(net(x).hidden[0], right)

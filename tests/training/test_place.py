@@ -222,3 +222,14 @@ def test_continued_elsewhere_a_run_says_that_its_bits_differ(tmp_path: Path) -> 
         assert resume(run.path, corpus()).steps == 6
     assert any("torch 2.0.0, now" in str(note.message) for note in notes)
     assert [stretch.first for stretch in run.read_plan().machines] == [0, 4]
+
+
+def test_a_run_is_not_replaced_by_a_net_that_can_not_be_saved(tmp_path: Path) -> None:
+    run = begin(tmp_path / "run")
+    before = run.load_net().state_dict()
+    pruned = net()
+    torch.nn.utils.prune.l1_unstructured(pruned.layers[0], "weight_hh", 0.5)
+    with pytest.raises(ValueError, match="can't be saved"):
+        train(pruned, corpus(), vocabulary(), run.path, SETTINGS, steps=2, overwrite=True)
+    for name, weight in run.load_net().state_dict().items():
+        assert torch.equal(weight, before[name])

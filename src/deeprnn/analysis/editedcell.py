@@ -4,13 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeAlias
 
-import torch
 from torch import Tensor
 from torch.utils.hooks import RemovableHandle
 
 from deeprnn.activations import Activation
 from deeprnn.cells import CELLS, Cell, Recur
 from deeprnn.layer import RecurrentLayer
+from deeprnn.masks import ones_with
 from deeprnn.state import State
 
 Change: TypeAlias = Callable[[Tensor, int, int, int], Tensor]
@@ -134,7 +134,7 @@ class EditedCell(Cell):
     def _keep(self, before: Tensor, after: Tensor, rate: float) -> Tensor:
         if not rate:
             return after
-        keep = torch.empty_like(after).bernoulli_(rate) if self.place.training else rate
+        keep = ones_with(rate, after) if self.place.training else rate
         return keep * before + (1 - keep) * after
 
 

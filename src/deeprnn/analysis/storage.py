@@ -68,19 +68,30 @@ def _begin(directory: Path, kinds: Mapping[str, Sequence[Name]]) -> None:
     """Writes the index, by which the files beside it are known to be a recording's; clears the way for them."""
     directory.mkdir(parents=True, exist_ok=True)
     files = [directory / f"{kind}.npy" for kind in kinds]
-    if not marks.is_ours(directory / INDEX, marks.RECORDING):
-        for file in files:
-            if os.path.lexists(file):
-                raise marks.ForeignFileError(
-                    f"{file} exists, and belongs to no recording: it is left as it is; record into another directory."
-                )
+    earlier = _listed(directory)
+    for kind, file in zip(kinds, files, strict=True):
+        if kind not in earlier and os.path.lexists(file):
+            raise marks.ForeignFileError(
+                f"{file} exists, and belongs to no recording: it is left as it is; record into another directory."
+            )
     listed = {
         kind: {"layers": [name.layer for name in members], "widths": [name.width for name in members]}
         for kind, members in kinds.items()
     }
     json_file.write(directory / INDEX, {"format": FORMAT, "kinds": listed}, marks.RECORDING)
-    for file in files:
-        file.unlink(missing_ok=True)  # not written over: an earlier recording that is open keeps its values
+    for kind in earlier:
+        (directory / f"{kind}.npy").unlink(missing_ok=True)  # not written over: who has it open keeps its values
+
+
+def _listed(directory: Path) -> set[str]:
+    """The kinds of the recording that lies in a directory; none where it holds no recording."""
+    if not marks.is_ours(directory / INDEX, marks.RECORDING):
+        return set()
+    try:
+        kinds = set(json_file.read(directory / INDEX, FORMAT, _REMEDY).get("kinds") or {})
+        return {kind for kind in kinds if Path(kind).name == kind}
+    except (ValueError, TypeError):  # damaged: what it listed is not known
+        return set()
 
 
 def bytes_per_step(names: Iterable[Name], batch: int, dtype: torch.dtype) -> int:

@@ -46,9 +46,10 @@ def options(
 def main() -> None:
     """The program `deeprnn`."""
 
-    from deeprnn.cli.terminal import lenient, open_missing_streams
+    from deeprnn.cli.terminal import forget_useless_width, lenient, open_missing_streams
 
     open_missing_streams()
+    forget_useless_width()
     for stream in (sys.stdout, sys.stderr):
         lenient(stream)
     try:

@@ -14,6 +14,7 @@ from rich.text import Text
 
 NAME_WIDTH = 20
 """The column at which the values of `print_rows` begin."""
+_LEAST_WIDTH = 10
 
 
 _failures: WeakKeyDictionary[TextIO, OSError] = WeakKeyDictionary()
@@ -101,6 +102,13 @@ def write(text: str) -> None:
     except OSError as error:
         _discard(stream)
         raise _named(error) from error
+
+
+def forget_useless_width() -> None:
+    """Drops a COLUMNS that is no width to read in: with 0, rich would print nothing at all."""
+    width = os.environ.get("COLUMNS", "")
+    if not (width.isascii() and width.isdecimal() and len(width) < 5 and int(width) >= _LEAST_WIDTH):
+        os.environ.pop("COLUMNS", None)
 
 
 def print_rows(console: Console, title: str, rows: Sequence[tuple[str, str]]) -> None:

@@ -93,7 +93,7 @@ def _begin(run: "Run", asked: Mapping[str, Any], *, overwrite: bool) -> "tuple[T
     from deeprnn import training
     from deeprnn.cli.progress import TrainingDisplay
     from deeprnn.cli.terminal import stdout
-    from deeprnn.kernels import keep_memory
+    from deeprnn.kernels import info, keep_memory
     from deeprnn.notation import parse_layers
     from deeprnn.text import VOCABULARIES, Corpus
     from deeprnn.training.device import set_threads
@@ -102,6 +102,7 @@ def _begin(run: "Run", asked: Mapping[str, Any], *, overwrite: bool) -> "tuple[T
     console = stdout()
     cells = parse_layers(asked["layers"])
     settings = _settings(asked)
+    info()  # an instruction set that this machine lacks is told before there is a run
     run.check_free(overwrite=overwrite)
     keep_memory()
     set_threads(settings.threads)

@@ -79,7 +79,7 @@ def isa() -> int:
     global _chosen
     if _chosen is None:
         name = os.environ.get(ENVIRONMENT)
-        _chosen = _best if name is None else _index(name, f"{ENVIRONMENT}={name}")
+        _chosen = _best if not name else _index(name, f"{ENVIRONMENT}={name}")
     return _chosen
 
 

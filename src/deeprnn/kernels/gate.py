@@ -20,6 +20,10 @@ def admit(name: str, given: Tensor, shape: tuple[int, ...], dtype: torch.dtype, 
     if _is_wrapped(given):
         # It outlived its torch.func transform: torch's own operators see through such a wrapper, which has no memory.
         given = _unwrapped(given)
+        if _is_wrapped(given):
+            raise ValueError(
+                f"{name} is a tensor from inside torch.func.vmap, which has ended; return it from the function."
+            )
     fits = given.is_cpu and given.dtype is dtype and given.shape == shape and given.layout is _STRIDED
     if fits and (not in_rows or given.is_contiguous()) and given.data_ptr():
         return given

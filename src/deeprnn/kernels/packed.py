@@ -10,7 +10,7 @@ from deeprnn.kernels import extension
 
 
 class _Entry(NamedTuple):
-    alive: "weakref.ref[Tensor]"
+    alive: "weakref.ref[torch.UntypedStorage]"
     checksum: int
     packed: Tensor
 
@@ -30,7 +30,8 @@ def packed_weights(
 
     Args:
         isa, sizes, addresses: as `_native.pack` takes them.
-        owner: weight_hh; a kept copy is freed with it.
+        owner: weight_hh; a kept copy is freed with its memory. (A weak reference to the tensor itself would keep
+            torch.utils.swap_tensors from swapping it.)
         keep: whether the same weights are likely to come again unchanged. A kept copy is used while a checksum over
             every value of the weights, computed anew in each call, is what it was: however they are changed (in
             place, through `.data`, NumPy, a storage that they share), the change is seen.
@@ -40,12 +41,13 @@ def packed_weights(
         return _pack(native, isa, sizes, addresses)
     checksum = native.checksum(isa, sizes, addresses)
     # The layout is the same for every T and B, which sizes[3:5] are.
-    key = (id(owner), isa, *sizes[:3], *sizes[5:])
+    storage = owner.untyped_storage()
+    key = (addresses[2], isa, *sizes[:3], *sizes[5:])
     entry = _kept.get(key)
-    if entry is not None and entry.checksum == checksum and entry.alive() is owner:
+    if entry is not None and entry.checksum == checksum and entry.alive() is storage:
         return entry.packed
     packed = _pack(native, isa, sizes, addresses)
-    _kept[key] = _Entry(weakref.ref(owner, lambda _: _kept.pop(key, None) and None), checksum, packed)
+    _kept[key] = _Entry(weakref.ref(storage, lambda _: _kept.pop(key, None) and None), checksum, packed)
     return packed
 
 

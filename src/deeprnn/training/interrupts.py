@@ -9,7 +9,7 @@ _SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if
 
 
 class Interrupts:
-    """Within the block, `asked` becomes True when an interrupt comes; a second Ctrl-C interrupts at once.
+    """Within the block, `asked` becomes True when an interrupt comes; a second one interrupts at once.
 
     Signals reach a program's main thread only: elsewhere the block changes nothing. A signal that the program was
     started to ignore (`nohup`, a shell's background job) stays ignored.
@@ -31,7 +31,7 @@ class Interrupts:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         for number, handler in self._before.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)  # None: not set from Python
 
     def _note(self, _number: int, _frame: FrameType | None) -> None:
         if self.asked:

@@ -116,6 +116,7 @@ def train(
         raise ValueError(f"train(steps={steps}, seconds={seconds}): must be greater than 0.")
     check_fits(net, vocabulary)
     check_trainable(net)
+    net.check_savable()  # before a run is replaced
     run = Run(Path(out))
     run.check_free(overwrite=overwrite)
     settings = settings or Settings()

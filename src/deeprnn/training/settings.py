@@ -82,7 +82,7 @@ def _as_declared(name: str, value: Any, default: Any) -> Any:
     """A value as the type that the setting has: whole numbers where fractions are meant, and NumPy's, are accepted.
 
     Raises:
-        TypeError: it is of another type.
+        TypeError: it is of another type. ValueError: no float is as large.
     """
     if name == "threads":
         if value is None:
@@ -96,4 +96,7 @@ def _as_declared(name: str, value: Any, default: Any) -> Any:
     if isinstance(value, bool) or not isinstance(value, kind[1]):
         raise TypeError(f"Settings({name}={value!r}): expected {kind[0]}, such as {default!r}.")
     number: Any = value
-    return int(number) if isinstance(default, int) else float(number)
+    try:
+        return int(number) if isinstance(default, int) else float(number)
+    except OverflowError:
+        raise ValueError(f"Settings({name}=...): expected a number below 1e308, such as {default!r}.") from None
