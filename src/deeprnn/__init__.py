@@ -67,8 +67,8 @@ def __dir__() -> list[str]:
 
 
 _ON_THE_WAY = (
-    "activations", "cells", "consistency", "initialise", "inputs", "kernels", "layer", "loadable", "reach", "saving",
-    "scan", "sharing", "state", "stateforms", "summary",
+    "activations", "cells", "consistency", "initialise", "inputs", "kernels", "layer", "loadable", "masks", "reach",
+    "saving", "scan", "sharing", "state", "stateforms", "summary",
 )  # fmt: skip
 
 
