@@ -19,7 +19,7 @@ FORMAT = "deeprnn 1"
 WEIGHTS_FORMAT = "deeprnn weights 1"
 
 _LARGEST = 1 << 28
-"""No size in a configuration is believed beyond this, or written: the product of two must have a number in torch."""
+"""The largest size that is read or written: torch must be able to count the product of two."""
 
 
 def cells_to_json(cells: Sequence[Cell]) -> list[dict[str, Any]]:

@@ -127,7 +127,7 @@ def test_evaluate_reads_another_text_whole(run: Path, tmp_path: Path) -> None:
     assert "21.4286%" in succeed("evaluate", run, "--text", tmp_path / "other.txt")
 
 
-def test_sample_goes_on_from_its_prompt(run: Path) -> None:
+def test_sample_continues_its_prompt(run: Path) -> None:
     first, same, other = (
         succeed("sample", run, "--prompt", "she ", "--length", 40, "--seed", seed) for seed in (5, 5, 6)
     )
@@ -157,7 +157,7 @@ def test_a_finished_run_resumes_with_the_same_command(book: Path, run: Path) -> 
     ],
     ids=lambda other: str(other[0]),
 )  # fmt: skip
-def test_a_run_that_goes_on_keeps_its_settings(other: list[object], run: Path) -> None:
+def test_a_resumed_run_keeps_its_settings(other: list[object], run: Path) -> None:
     assert f"{other[0]} differs from what" in fail("train", "--out", run, "--resume", *other)
 
 

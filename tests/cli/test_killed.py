@@ -65,7 +65,7 @@ def test_killed_at_any_moment_it_ends_with_the_same_bits(book: Path, tmp_path: P
     assert last == ["step-000000200.safetensors"] * 2
 
 
-def test_interrupted_it_saves_and_says_how_to_go_on(book: Path, tmp_path: Path) -> None:
+def test_interrupted_it_saves_and_says_how_to_resume(book: Path, tmp_path: Path) -> None:
     run = tmp_path / "a run"
     process = start("--text", book, "--out", run, "--steps", 100_000)
     wait_for(run / "metrics.csv", process)

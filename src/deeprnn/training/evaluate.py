@@ -41,7 +41,7 @@ class Evaluation:
             one of each document included: before it the network has read the boundary alone.
         characters: how many they are.
         unknown_share: the part of them that the vocabulary lacks. All of those are one symbol, whose prediction is
-            cheaper than that of the very character would be.
+            cheaper than that of the character itself would be.
         documents: how many were read.
         seconds: how long it took.
         not_read: characters of the documents that were left out because of `at_most`.

@@ -75,7 +75,7 @@ def train(
     """Trains a network to predict each character of a text from those before it, into a run's directory.
 
     Only `corpus.training` is read; nothing is evaluated. The weights follow from the network, the texts, the
-    settings, the course of steps and the number of threads alone, which the run keeps: killed at any moment,
+    settings, the schedule of steps and the number of threads alone, which the run keeps: killed at any moment,
     `resume(out)` ends with the same bits.
 
     Args:
@@ -134,7 +134,7 @@ def train(
         except BaseException:
             place.clear(run.path)
             raise
-        return _go_on(run, lock, net, corpus, vocabulary, streams, plan, progress)
+        return _continue(run, lock, net, corpus, vocabulary, streams, plan, progress)
 
 
 def resume(
@@ -172,10 +172,10 @@ def resume(
         else:
             corpus.check_against(run.read_documents(plan=plan), run.manifest_file)
         streams = _streams(corpus, vocabulary, plan.settings)
-        return _go_on(run, lock, net, corpus, vocabulary, streams, plan, progress)
+        return _continue(run, lock, net, corpus, vocabulary, streams, plan, progress)
 
 
-def _go_on(
+def _continue(
     run: Run,
     lock: Lock,
     net: DeepRNN,
@@ -207,7 +207,7 @@ def _go_on(
                 f"one of the two was replaced.\n  Restore both from one copy."
             )
         trainer.load(checkpoint.step, checkpoint.tensors)
-        metrics = Metrics.go_on(run.metrics_file, checkpoint.step, checkpoint.tensors, checkpoint.rows)
+        metrics = Metrics.resumed(run.metrics_file, checkpoint.step, checkpoint.tensors, checkpoint.rows)
     plan = _note_machine(run, trainer, plan)
     with Interrupts() as interrupts:
         _run_steps(run, lock, trainer, metrics, interrupts, plan, progress)

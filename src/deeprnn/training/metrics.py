@@ -32,7 +32,7 @@ class Metrics:
         self._write()
 
     @classmethod
-    def go_on(cls, path: Path, step: int, tensors: Mapping[str, Tensor], digest: str | None) -> "Metrics":
+    def resumed(cls, path: Path, step: int, tensors: Mapping[str, Tensor], digest: str | None) -> "Metrics":
         """The table as it was at `step`: rows that were written later, or cut short, are dropped.
 
         Args:

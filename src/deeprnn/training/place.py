@@ -66,9 +66,9 @@ def check_free(path: Path, *, overwrite: bool, abandoned: bool) -> None:
     begun = [name for name in _ALL if (path / name).exists()] + checkpoint_paths(path / CHECKPOINTS)
     barely_begun = abandoned and not exists and not checkpoint_paths(path / CHECKPOINTS)
     if begun and not overwrite and not barely_begun:
-        goes_on = "Continue it: --resume. " if exists else ""
+        remedy = "Continue it: --resume. " if exists else ""
         raise RunError(
-            f"{path} holds a run already. {goes_on}Replace it: --overwrite.\n"
+            f"{path} holds a run already. {remedy}Replace it: --overwrite.\n"
             f"  Or leave it, and choose another directory: --out runs/NAME"
         )
 
