@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from small import corpus, net, vocabulary
+from torch.nn.utils import prune
 
 from deeprnn.disk import lock
 from deeprnn.disk.note import Note
@@ -228,7 +229,7 @@ def test_a_run_is_not_replaced_by_a_net_that_can_not_be_saved(tmp_path: Path) ->
     run = begin(tmp_path / "run")
     before = run.load_net().state_dict()
     pruned = net()
-    torch.nn.utils.prune.l1_unstructured(pruned.layers[0], "weight_hh", 0.5)
+    prune.l1_unstructured(pruned.layers[0], "weight_hh", 0.5)
     with pytest.raises(ValueError, match="can't be saved"):
         train(pruned, corpus(), vocabulary(), run.path, SETTINGS, steps=2, overwrite=True)
     for name, weight in run.load_net().state_dict().items():
