@@ -127,7 +127,7 @@ bool run_on_torch(const Parallel*, int64_t count, void (*body)(void* context, in
   if (failed != 0) throw std::runtime_error("torch's thread pool failed; the layer's results are incomplete");
   const auto end = Clock::now();
   const auto lost = std::max<Clock::duration>(std::chrono::nanoseconds(work.lost.load()), end - work.through);
-  // So much only another process can be the reason of.
+  // Only another process explains a loss this large.
   return lost < std::max<Clock::duration>(std::chrono::microseconds(500), (end - began) / 4);
 }
 

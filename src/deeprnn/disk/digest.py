@@ -52,10 +52,15 @@ def check(path: Path, carried: Any, actual: str, remedy: str) -> None:
         Note: the file carries none.
     """
     if carried is None:
-        warnings.warn(
-            f"{path} carries no digest (an older version or another program wrote it): damage to it would go unseen.",
-            Note,
-            stacklevel=2,
-        )
+        note_missing(path)
     elif carried != actual:
         raise ValueError(f"{path} is damaged: its contents do not match the digest that it carries.\n  {remedy}")
+
+
+def note_missing(path: Path) -> None:
+    """Warns, with a Note, that a file carries no digest."""
+    warnings.warn(
+        f"{path} carries no digest (an older version or another program wrote it): damage to it would go unseen.",
+        Note,
+        stacklevel=2,
+    )

@@ -38,6 +38,7 @@ def _json(name: str) -> "re.Pattern[bytes]":
     return re.compile(rb'"format"\s*:\s*"deeprnn %s\d' % name.encode())
 
 
+ANY = Mark("a file of deeprnn", re.compile(rb'"format"\s*:\s*"deeprnn '))
 PLAN = Mark("the settings of a run", _json("run "))
 CONFIG = Mark("the configuration of a network", _json(""))
 # Weights that were saved before they had a mark are known by a name that every DeepRNN has.
@@ -77,20 +78,28 @@ def is_ours(path: Path, mark: Mark) -> bool:
         found = path.lstat()
     except (FileNotFoundError, NotADirectoryError):
         return False
-    if not stat.S_ISREG(found.st_mode):
+    return stat.S_ISREG(found.st_mode) and (found.st_size == 0 or carries(path, mark))
+
+
+def carries(path: Path, mark: Mark) -> bool:
+    """Whether a mark stands in a file; False where there is no regular file, or it is a link.
+
+    Raises:
+        OSError: the file can't be read.
+    """
+    if path.is_symlink() or not path.is_file():
         return False
-    if found.st_size == 0:
-        return True
     with path.open("rb") as file:
         if mark.pattern.search(file.read(_HEAD)):
             return True
-        file.seek(max(0, found.st_size - _TAIL))
+        file.seek(max(0, path.stat().st_size - _TAIL))
         return mark.pattern.search(file.read(_TAIL)) is not None
 
 
 def check_replaceable(path: Path, mark: Mark) -> None:
     """Raises ForeignFileError where something stands at `path` that is not such a file of ours."""
-    if os.path.lexists(path) and not is_ours(path, mark):
+    # In this order: a file that is gone meanwhile is no hindrance.
+    if not is_ours(path, mark) and os.path.lexists(path):
         kind = "is a symbolic link" if path.is_symlink() else "exists, and was not written by deeprnn"
         raise ForeignFileError(
             f"{path} {kind}, so it is not replaced by {mark.what}.\n"

@@ -153,7 +153,7 @@ def read_documents(paths: Sequence[str | Path]) -> tuple[list[Document], list[st
     documents = _as_documents(found)
     if not documents:
         raise TextError(
-            f"{', '.join(map(str, paths))}: there is no text in it; give a file that is not empty.{_noted(found)}"
+            f"{', '.join(map(str, paths))}: no text was found; give a file that is not empty.{_noted(found)}"
         )
     return documents, list(found.notices)
 

@@ -1,13 +1,15 @@
 """Files found and read: what a user names, and the sources of Python itself."""
 
 import os
-import re
 import stat
 import sysconfig
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
+
+from deeprnn.disk import marks
 
 
 class TextError(ValueError):
@@ -171,20 +173,15 @@ class _Search:
 _BEGINNING = 8192
 """The bytes that tell a binary file."""
 _MARKED = ("training.json", "config.json", "vocabulary.json")
-"""Files by which a run or a saved network is known, since they carry"""
-_MARK = re.compile(rb'"format"\s*:\s*"deeprnn ')
-"""the mark of a format of this project."""
+"""Files by which a run or a saved network is known."""
 
 
 def _holds_saved(directory: Path) -> bool:
     """Whether deeprnn has saved a run or a network in a directory; such files are the product of texts, not texts."""
     for name in _MARKED:
-        try:
-            with _opened(directory / name) as file:
-                if _MARK.search(file.read(_BEGINNING)):
-                    return True
-        except OSError:
-            continue
+        with suppress(OSError):  # what can't be read is told of as a text
+            if marks.carries(directory / name, marks.ANY):
+                return True
     return False
 
 

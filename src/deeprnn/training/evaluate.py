@@ -96,7 +96,7 @@ def evaluate(
     counted = [read[piece.document][piece.counted : piece.end] for piece in pieces]
     characters = sum(map(vocabulary.count_characters, counted))
     if not characters:
-        raise TextError("there is no text to evaluate on: no byte of it begins a character of UTF-8.")
+        raise TextError("there is no text to evaluate on: it contains no UTF-8 character.")
     nats, done = 0.0, 0
     was_training = net.training
     net.eval()

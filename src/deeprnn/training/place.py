@@ -24,7 +24,7 @@ _TRAINING = {
     EVALUATION: marks.EVALUATION,
     DRAWING: marks.DRAWING,
 }
-"""What a training writes; the plan comes first, since without it there is no run."""
+"""What a training writes. The plan comes first: a directory without one is not a run."""
 _ALL = {**_TRAINING, TABLE: marks.TABLE, SUMMARY: marks.ANALYSIS, PAGE: marks.PAGE}
 
 
@@ -47,7 +47,7 @@ def check_free(path: Path, *, overwrite: bool, abandoned: bool) -> None:
 
     Args:
         overwrite: a run that is there may be replaced.
-        abandoned: a process that was making a run here was killed: what it left, before its first step, is no run.
+        abandoned: a process that was making a run here was killed: what it left, before its first step, is not a run.
     """
     _check_directory(path)
     if not path.exists():

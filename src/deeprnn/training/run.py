@@ -207,7 +207,7 @@ class Run:
             if "format" in content or "digest" in content:
                 content = json_file.read(path, MANIFEST_FORMAT)
             else:  # its format had no name once
-                note(f"{path} carries no digest (an older version wrote it): damage to it would go unseen.")
+                digest.note_missing(path)
         self._check_part(path, plan or self.read_plan())
         documents = content.get("documents")
         if not isinstance(documents, list) or not all(
@@ -256,7 +256,7 @@ class Run:
             if "format" in content or "digest" in content:
                 content = json_file.read(path, EVALUATION_FORMAT, remedy)
             else:
-                note(f"{path} carries no digest (an older version wrote it): damage to it would go unseen.")
+                digest.note_missing(path)
         content.pop("format", None)
         expected = Evaluation.__dataclass_fields__
         if not set(content) <= set(expected) or type(content.get("bits_per_character")) is not float:
