@@ -99,7 +99,7 @@ class Probe:
 def probe() -> Probe | None:
     """The probe, where the compiled kernels and it are there."""
     try:
-        from deeprnn.kernels import extension
+        from deeprnn.kernels.native import extension
     except ImportError:
         return None
     if not extension.built():

@@ -1,6 +1,6 @@
 // The kernels as Python calls them: addresses, sizes and strides are integers, the interpreter's lock is released.
 //
-// The order of the integers is the order of `Order` below; kernels/operators.py fills them in.
+// The order of the integers is the order of `Order` below; kernels/native/operators.py fills them in.
 
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/array.h>

@@ -19,7 +19,8 @@ from benchmarks.grid import CELLS, TASKS, Row, Shape, rows
 from benchmarks.measure import Effort, Spread
 from benchmarks.problem import problem_of
 from benchmarks.session import measure_row
-from deeprnn.kernels import force, packed
+from deeprnn.kernels import force
+from deeprnn.kernels.native import packed
 
 TINY = Shape(L=3, H=7, B=3, T=5)
 # Not torch.compile: it takes some twenty seconds a net, and python -m benchmarks compares its answers too.

@@ -10,7 +10,7 @@ from torch import Tensor
 from deeprnn import GRU, LSTM, Cell, Elman, kernels
 from deeprnn.activations import ACTIVATIONS
 from deeprnn.kernels import Scan
-from deeprnn.kernels.operators import CALLS
+from deeprnn.kernels.native.operators import CALLS
 from deeprnn.state import State
 
 ELMANS = [Elman(1, name) for name in ACTIVATIONS]

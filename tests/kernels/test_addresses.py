@@ -14,8 +14,8 @@ from torch import Tensor
 from torch.func import grad
 
 from deeprnn import GRU, LSTM, Cell, Elman
-from deeprnn.kernels import operators
-from deeprnn.kernels.operators import READ
+from deeprnn.kernels.native import operators
+from deeprnn.kernels.native.operators import READ
 
 T, B, I, H = 5, 3, 4, 6  # noqa: E741  # the legend's names
 CELLS: list[Cell] = [Elman(H), GRU(H), LSTM(H)]

@@ -11,8 +11,9 @@ import torch
 from programs import run_python
 
 from deeprnn import GRU, LSTM, Cell, DeepRNN, Elman, kernels
-from deeprnn.kernels import Facts, extension, native, packed
-from deeprnn.kernels.operators import CALLS
+from deeprnn.kernels import Facts, native
+from deeprnn.kernels.native import extension, packed
+from deeprnn.kernels.native.operators import CALLS
 
 
 @dataclass(frozen=True)

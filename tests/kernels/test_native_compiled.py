@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from torch import Tensor
 
 from deeprnn import GRU, LSTM, Cell, DeepRNN, Elman, kernels
-from deeprnn.kernels import extension, native, operators
-from deeprnn.kernels.operators import CALLS
+from deeprnn.kernels.native import extension, kernel, operators
+from deeprnn.kernels.native.operators import CALLS
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch.compile's own
 
@@ -32,8 +32,8 @@ def nothing_compiled_before() -> Generator[None]:
 def arguments(call: Call, *, training: bool) -> tuple[object, ...]:
     """What `operators.forward` is given for a call, without gradients."""
     scan = tensors(call, torch.float32).scan
-    read = [tensor if tensor is None else tensor.detach() for tensor in native._tensors(scan)]
-    return (*read, *native._codes(scan.cell), scan.reverse, scan.wants_cells, training)
+    read = [tensor if tensor is None else tensor.detach() for tensor in kernel._tensors(scan)]
+    return (*read, *kernel._codes(scan.cell), scan.reverse, scan.wants_cells, training)
 
 
 @given(call=calls(largest=9))
@@ -132,7 +132,7 @@ def test_export_runs_native() -> None:
 @pytest.mark.parametrize("cell", CELLS, ids=lambda cell: cell.describe())
 def test_sizes_follow_t_and_b(cell: Cell) -> None:
     """What `saved` takes is so much for a step of a row, and packed weights lie the same way for every T and B."""
-    codes, extra = native._codes(cell), (5, 37, 0, 0, 0, 1)
+    codes, extra = kernel._codes(cell), (5, 37, 0, 0, 0, 1)
     module = extension.native()
     for isa in range(len(kernels.info().available)):
         one = module.saved_floats(isa, (*codes, 1, 1, *extra))

@@ -10,7 +10,7 @@ from torch.func import functional_call, grad, hessian, jacfwd, jacrev, jvp, vmap
 from torch.utils._pytree import tree_leaves
 
 from deeprnn import GRU, LSTM, Cell, DeepRNN, Elman, kernels
-from deeprnn.kernels.operators import CALLS
+from deeprnn.kernels.native.operators import CALLS
 
 STACKS: dict[str, list[Cell]] = {
     "elman-softplus": [Elman(7, "softplus", learn_initial=True)],

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from deeprnn.activations import ACTIVATIONS
-from deeprnn.kernels import extension
+from deeprnn.kernels.native import extension
 
 APART = int(os.environ.get("FLOATS_APART", "1009"))
 BLOCK = 1 << 22

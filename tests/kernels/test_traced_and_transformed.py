@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 
 from deeprnn import GRU, LSTM, Cell, DeepRNN, Elman, State
-from deeprnn.kernels import operators
+from deeprnn.kernels.native import operators
 
 CELLS = [
     Elman(7),

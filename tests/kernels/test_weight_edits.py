@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from deeprnn import GRU, LSTM, Cell, DeepRNN, Elman, kernels
-from deeprnn.kernels import extension, packed
+from deeprnn.kernels.native import extension, packed
 
 Edit = Callable[[Tensor, torch.Generator], None]
 

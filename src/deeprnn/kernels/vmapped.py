@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
-from deeprnn.kernels.operators import DIFFERENTIABLE, READ
+from deeprnn.kernels.native.operators import DIFFERENTIABLE, READ
 
 Dims: TypeAlias = Sequence[int | None]
 

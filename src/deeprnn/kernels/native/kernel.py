@@ -9,9 +9,10 @@ from torch.autograd import Function
 
 from deeprnn.activations import ACTIVATIONS
 from deeprnn.cells import GRU, LSTM, Cell, Elman
-from deeprnn.kernels import extension, operators, reference, vmapped
+from deeprnn.kernels import reference, vmapped
 from deeprnn.kernels.interface import Facts, Scan, ScanResult, is_recorded, transforms
-from deeprnn.kernels.operators import DIFFERENTIABLE, READ
+from deeprnn.kernels.native import extension, operators
+from deeprnn.kernels.native.operators import DIFFERENTIABLE, READ
 from deeprnn.state import State
 
 NAME = "native"

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from deeprnn.kernels import extension
+from deeprnn.kernels.native import extension
 
 
 class _Entry(NamedTuple):

@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 from torch.nn import Parameter
 
-from deeprnn.kernels import extension
-from deeprnn.kernels.gate import admit
 from deeprnn.kernels.interface import is_recorded
-from deeprnn.kernels.packed import packed_weights
+from deeprnn.kernels.native import extension
+from deeprnn.kernels.native.gate import admit
+from deeprnn.kernels.native.packed import packed_weights
 
 READ = (
     "x", "weight_xh", "weight_hh", "bias", "bias_hn", "h0", "c0", "initial_h", "initial_c",
