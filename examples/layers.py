@@ -26,7 +26,7 @@ from deeprnn import GRU, DeepRNN
 from deeprnn.analysis import QUICK, Effort, analyze
 from deeprnn.cli.analyze import AnalysisDisplay
 from deeprnn.cli.progress import TrainingDisplay
-from deeprnn.text import Characters, Corpus
+from deeprnn.tasks.text import Characters, Corpus
 from deeprnn.training import Run, RunError, Settings, Stopped, resume, train
 
 LABELS = (

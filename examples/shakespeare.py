@@ -26,7 +26,7 @@ from deeprnn.cli.progress import TrainingDisplay
 from deeprnn.cli.terminal import stderr
 from deeprnn.kernels import keep_memory
 from deeprnn.notation import parse_layers
-from deeprnn.text import Characters, Corpus
+from deeprnn.tasks.text import Characters, Corpus
 from deeprnn.training import RunError, Settings, Stopped, train
 
 REFERENCES = [

@@ -323,7 +323,7 @@ def test_shakespeare_on_the_text_leaves_a_run_that_is_read_again(tmp_path: Path)
     # The figure once more: the saved network over the last tenth in one piece, written out here.
     net = DeepRNN.load(out)
     assert net.cells == (GRU(16),)
-    from deeprnn.text import BOUNDARY, load_vocabulary
+    from deeprnn.tasks.text import BOUNDARY, load_vocabulary
 
     vocabulary = load_vocabulary(out / "vocabulary.json")
     symbols = torch.tensor([BOUNDARY, *(vocabulary.encode(Path(text).read_text()[-111_539:]).tolist())])

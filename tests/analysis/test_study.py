@@ -17,7 +17,7 @@ from deeprnn.analysis.material import LONGEST_WINDOW, gather, untrained
 from deeprnn.analysis.results import SUMMARY, TABLE
 from deeprnn.analysis.study import Effort, analyze
 from deeprnn.cli import app
-from deeprnn.text import BOUNDARY, Bytes, Characters, Corpus, Document, TextError
+from deeprnn.tasks.text import BOUNDARY, Bytes, Characters, Corpus, Document, TextError
 from deeprnn.training import Settings, train
 
 pytestmark = pytest.mark.slow

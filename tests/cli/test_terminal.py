@@ -100,7 +100,7 @@ def test_a_sample_stops_when_its_reader_has_enough(book: Path, tmp_path: Path) -
 
 def test_an_interrupt_before_the_run_exists_advises_no_resume(tmp_path: Path) -> None:
     code = (
-        "import os, signal\nfrom deeprnn.text import Corpus\n"
+        "import os, signal\nfrom deeprnn.tasks.text import Corpus\n"
         "Corpus.from_files = staticmethod(lambda _: os.kill(os.getpid(), signal.SIGINT))\n"
         "from deeprnn.cli import main; main()"
     )

@@ -12,7 +12,7 @@ from deeprnn import GRU, LSTM, DeepRNN
 from deeprnn.analysis import probes
 from deeprnn.analysis.study import Effort, analyze
 from deeprnn.explorer import explore
-from deeprnn.text import Characters, Corpus
+from deeprnn.tasks.text import Characters, Corpus
 from deeprnn.training import Run, Settings, train
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)

@@ -15,7 +15,7 @@ from deeprnn.explorer import explore
 from deeprnn.explorer.embedding import pack
 from deeprnn.explorer.how import how_each_was_made
 from deeprnn.explorer.texts import LENGTH, choose
-from deeprnn.text import Bytes, Characters, Document
+from deeprnn.tasks.text import Bytes, Characters, Document
 
 pytestmark = pytest.mark.slow
 

@@ -14,7 +14,7 @@ from viewing import read_all, show
 
 from deeprnn import DeepRNN
 from deeprnn.analysis.ripple import ripples
-from deeprnn.text import BOUNDARY, Vocabulary
+from deeprnn.tasks.text import BOUNDARY, Vocabulary
 from deeprnn.training import Run
 
 pytestmark = pytest.mark.slow

@@ -7,7 +7,7 @@ import pytest
 
 from deeprnn.explorer.page import web_file
 from deeprnn.explorer.texts import describe_vocabulary
-from deeprnn.text import Bytes, Characters, Vocabulary
+from deeprnn.tasks.text import Bytes, Characters, Vocabulary
 
 pytestmark = pytest.mark.slow
 

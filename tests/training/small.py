@@ -3,7 +3,7 @@
 import torch
 
 from deeprnn import GRU, LSTM, DeepRNN, Elman
-from deeprnn.text import Characters, Corpus, Vocabulary
+from deeprnn.tasks.text import Characters, Corpus, Vocabulary
 
 WORDS = [
     "to be or not to be, that is the question:",

@@ -15,7 +15,7 @@ from small import WORDS
 
 from deeprnn import GRU, DeepRNN, Elman
 from deeprnn.disk.note import Note
-from deeprnn.text import Characters, Corpus
+from deeprnn.tasks.text import Characters, Corpus
 from deeprnn.training import Report, Run, RunError, Settings, Stopped, evaluate, resume, sample, train
 
 FLIPS = 24

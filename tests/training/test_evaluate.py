@@ -9,7 +9,7 @@ import torch
 from small import corpus, net, vocabulary
 
 from deeprnn import GRU, DeepRNN
-from deeprnn.text import BOUNDARY, Bytes, Document, TextError, Vocabulary
+from deeprnn.tasks.text import BOUNDARY, Bytes, Document, TextError, Vocabulary
 from deeprnn.training import EvaluationSpeed, evaluate
 
 

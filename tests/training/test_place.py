@@ -188,7 +188,7 @@ def test_files_of_two_runs_are_not_mixed(tmp_path: Path) -> None:
 
 
 def test_texts_that_a_program_gives_again_are_compared(tmp_path: Path) -> None:
-    from deeprnn.text import Corpus, TextError
+    from deeprnn.tasks.text import Corpus, TextError
 
     run = begin(tmp_path)
     other = Corpus.from_texts(["to be or not to be " * 9], held_out=["x"])

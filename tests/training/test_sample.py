@@ -5,7 +5,7 @@ import torch
 from small import net, vocabulary
 
 from deeprnn import GRU, DeepRNN
-from deeprnn.text import BOUNDARY, Bytes
+from deeprnn.tasks.text import BOUNDARY, Bytes
 from deeprnn.training import sample
 
 

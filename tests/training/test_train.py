@@ -13,7 +13,7 @@ import torch
 from small import corpus, net, vocabulary
 
 from deeprnn import GRU, DeepRNN
-from deeprnn.text import Characters, Corpus, Streams, TextError
+from deeprnn.tasks.text import Characters, Corpus, Streams, TextError
 from deeprnn.training import Diverged, Report, Run, RunError, Settings, Stopped, evaluate, resume, train
 from deeprnn.training.schedule import Course, TimeKeeper
 

@@ -15,7 +15,7 @@ from deeprnn.analysis.examples import Labels
 from deeprnn.analysis.labels import Kind
 from deeprnn.analysis.scores import Ints
 from deeprnn.deep import DeepRNN
-from deeprnn.text import BOUNDARY, Document, TextError, Vocabulary
+from deeprnn.tasks.text import BOUNDARY, Document, TextError, Vocabulary
 
 Progress: TypeAlias = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and how much there is."""

@@ -19,7 +19,7 @@ from deeprnn.analysis.scores import interval, resamples
 from deeprnn.analysis.verdict import judge
 from deeprnn.deep import DeepRNN
 from deeprnn.saving import weights_digest
-from deeprnn.text import Document, Vocabulary
+from deeprnn.tasks.text import Document, Vocabulary
 from deeprnn.training import Run
 
 

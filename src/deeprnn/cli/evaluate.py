@@ -20,7 +20,7 @@ def evaluate(
     with told_plainly():
         from deeprnn.cli.figures import evaluate_shown, evaluation_rows
         from deeprnn.cli.terminal import print_rows, stderr, stdout, write
-        from deeprnn.text import read_documents
+        from deeprnn.tasks.text import read_documents
         from deeprnn.training.device import choose_device, set_threads
         from deeprnn.training.run import Run
 

@@ -8,7 +8,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 if TYPE_CHECKING:
     from deeprnn import DeepRNN
-    from deeprnn.text import Document, Vocabulary
+    from deeprnn.tasks.text import Document, Vocabulary
     from deeprnn.training import Evaluation
 
 

@@ -14,7 +14,7 @@ from deeprnn.cli.failures import told_plainly
 from deeprnn.cli.finish import AFTERWARDS, LEAST_EVALUATED, Deadline, finish, resume_command
 
 if TYPE_CHECKING:
-    from deeprnn.text import Corpus, Vocabulary
+    from deeprnn.tasks.text import Corpus, Vocabulary
     from deeprnn.training import Run, Trained
 
 _BEGAN = time.monotonic()
@@ -95,7 +95,7 @@ def _begin(run: "Run", asked: Mapping[str, Any], *, overwrite: bool) -> "tuple[T
     from deeprnn.cli.terminal import stdout
     from deeprnn.kernels import info, keep_memory
     from deeprnn.notation import parse_layers
-    from deeprnn.text import VOCABULARIES, Corpus
+    from deeprnn.tasks.text import VOCABULARIES, Corpus
     from deeprnn.training.device import set_threads
     from deeprnn.training.trainer import make_fabric
 

@@ -14,7 +14,7 @@ from deeprnn.explorer.figures import is_stale, measured
 from deeprnn.explorer.fitted import Fitted, Progress, fit
 from deeprnn.explorer.how import how_each_was_made
 from deeprnn.explorer.texts import choose, describe_labels, describe_vocabulary
-from deeprnn.text import Vocabulary
+from deeprnn.tasks.text import Vocabulary
 from deeprnn.training import Run
 
 FORMAT = "deeprnn page 1"

@@ -12,7 +12,7 @@ from deeprnn.analysis.material import gather, untrained
 from deeprnn.deep import DeepRNN
 from deeprnn.disk import tensor_file
 from deeprnn.explorer.texts import Texts
-from deeprnn.text import Vocabulary
+from deeprnn.tasks.text import Vocabulary
 from deeprnn.training import Run
 from deeprnn.training.checkpoint import checkpoint_paths, newest_checkpoint
 from deeprnn.training.metrics import COLUMNS, read_rows

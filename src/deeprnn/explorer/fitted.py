@@ -14,7 +14,7 @@ from deeprnn.analysis.probes import probe
 from deeprnn.analysis.study import QUICK
 from deeprnn.deep import DeepRNN
 from deeprnn.explorer.texts import Texts
-from deeprnn.text import TextError, Vocabulary
+from deeprnn.tasks.text import TextError, Vocabulary
 
 Progress: TypeAlias = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and how much there is."""

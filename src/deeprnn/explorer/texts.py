@@ -9,7 +9,7 @@ import numpy as np
 from deeprnn.analysis import labels as label_sets
 from deeprnn.analysis.labels import Codes, Kind, Label
 from deeprnn.analysis.material import kind_of
-from deeprnn.text import Bytes, Characters, Document, TextError, Vocabulary
+from deeprnn.tasks.text import Bytes, Characters, Document, TextError, Vocabulary
 
 LENGTH = 1_200
 """Symbols of each text that the page shows, from the text's beginning."""

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from deeprnn.deep import DeepRNN
 from deeprnn.state import DeepState
-from deeprnn.text import BOUNDARY, Document, TextError, Vocabulary
-from deeprnn.text.vocabulary import Symbols
+from deeprnn.tasks.text import BOUNDARY, Document, TextError, Vocabulary
+from deeprnn.tasks.text.vocabulary import Symbols
 from deeprnn.training.fits import check_fits
 
 PIECE = 4096

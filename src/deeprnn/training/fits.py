@@ -2,7 +2,7 @@
 
 from deeprnn.activations import Function
 from deeprnn.deep import DeepRNN
-from deeprnn.text import Vocabulary
+from deeprnn.tasks.text import Vocabulary
 
 
 def check_fits(net: DeepRNN, vocabulary: Vocabulary) -> None:

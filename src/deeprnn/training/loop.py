@@ -12,7 +12,7 @@ import torch
 from deeprnn.activations import Function
 from deeprnn.deep import DeepRNN
 from deeprnn.disk.lock import Lock
-from deeprnn.text import Corpus, Streams, Vocabulary
+from deeprnn.tasks.text import Corpus, Streams, Vocabulary
 from deeprnn.training import place
 from deeprnn.training.checkpoint import Checkpoint, newest_checkpoint, read_checkpoint, write_checkpoint
 from deeprnn.training.errors import Diverged, RunError, Stopped, note, writing
@@ -99,7 +99,7 @@ def train(
         Stopped: Ctrl-C (or SIGTERM) came; all is saved. It is a KeyboardInterrupt.
 
     >>> from deeprnn import DeepRNN, GRU
-    >>> from deeprnn.text import Characters, Corpus
+    >>> from deeprnn.tasks.text import Characters, Corpus
     >>> from deeprnn.training import Settings, evaluate, train
     >>> corpus = Corpus.from_texts(["to be or not to be, that is the question: " * 20], held_out=["to be or not"])
     >>> vocabulary = Characters.of(corpus.training)

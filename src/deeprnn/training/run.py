@@ -12,7 +12,7 @@ from deeprnn.activations import Function
 from deeprnn.deep import DeepRNN
 from deeprnn.disk import digest, json_file, lock, marks
 from deeprnn.saving import CONFIG, WEIGHTS, read_metadata
-from deeprnn.text import Corpus, Vocabulary, load_vocabulary
+from deeprnn.tasks.text import Corpus, Vocabulary, load_vocabulary
 from deeprnn.training import place
 from deeprnn.training.errors import RunError, note, reading, writing
 from deeprnn.training.evaluate import Evaluation

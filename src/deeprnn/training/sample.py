@@ -7,7 +7,7 @@ from torch import Tensor
 
 from deeprnn.deep import DeepRNN
 from deeprnn.state import DeepState
-from deeprnn.text import BOUNDARY, Vocabulary
+from deeprnn.tasks.text import BOUNDARY, Vocabulary
 from deeprnn.training.fits import check_fits
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 
 from deeprnn.deep import DeepRNN
-from deeprnn.text import Streams
+from deeprnn.tasks.text import Streams
 from deeprnn.training.schedule import Course
 from deeprnn.training.settings import Settings
 from deeprnn.training.trainer import Trainer

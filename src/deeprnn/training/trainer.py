@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from deeprnn.deep import DeepRNN
-from deeprnn.text import Streams
+from deeprnn.tasks.text import Streams
 from deeprnn.training.device import choose_device
 from deeprnn.training.schedule import Course
 from deeprnn.training.settings import Settings

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from deeprnn.text import Corpus, TextError
-from deeprnn.text.files import read_files
+from deeprnn.tasks.text import Corpus, TextError
+from deeprnn.tasks.text.files import read_files
 
 posix = pytest.mark.skipif(os.name != "posix", reason="made of POSIX files")
 
@@ -104,7 +104,7 @@ def test_a_pipe_a_socket_and_a_device_are_refused_at_once(tmp_path: Path, monkey
 
 @posix
 def test_standard_input_is_read_where_it_is_a_file_and_refused_where_it_is_none(texts: Path) -> None:
-    code = "from deeprnn.text.files import *; print(read_files([Path('/dev/stdin')]).files[0].name)"
+    code = "from deeprnn.tasks.text.files import *; print(read_files([Path('/dev/stdin')]).files[0].name)"
     with (texts / "a.txt").open() as file:
         output = subprocess.run([sys.executable, "-c", code], stdin=file, capture_output=True, text=True, check=True)
     assert output.stdout == "a.txt\n"

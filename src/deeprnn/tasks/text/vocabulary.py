@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deeprnn.disk import json_file, marks
-from deeprnn.text.corpus import Document
-from deeprnn.text.files import TextError
+from deeprnn.tasks.text.corpus import Document
+from deeprnn.tasks.text.files import TextError
 
 Symbols: TypeAlias = NDArray[np.unsignedinteger[Any]]
 """Symbols as numbers below `len(vocabulary)`, in the smallest unsigned type that holds these: text is large."""

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deeprnn.text import BOUNDARY, Streams, TextError
+from deeprnn.tasks.text import BOUNDARY, Streams, TextError
 
 documents_of_symbols = st.lists(st.lists(st.integers(1, 9), max_size=30), min_size=1, max_size=8)
 

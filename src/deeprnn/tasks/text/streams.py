@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from deeprnn.text.files import TextError
-from deeprnn.text.vocabulary import BOUNDARY, Symbols
+from deeprnn.tasks.text.files import TextError
+from deeprnn.tasks.text.vocabulary import BOUNDARY, Symbols
 
 
 class Window(NamedTuple):

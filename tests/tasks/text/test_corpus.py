@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deeprnn.text import Corpus, Document, TextError
-from deeprnn.text.corpus import split
-from deeprnn.text.files import read_python_sources
+from deeprnn.tasks.text import Corpus, Document, TextError
+from deeprnn.tasks.text.corpus import split
+from deeprnn.tasks.text.files import read_python_sources
 
 
 @pytest.fixture

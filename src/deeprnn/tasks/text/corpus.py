@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from deeprnn.text.files import Found, TextError, read_files, read_python_sources
+from deeprnn.tasks.text.files import Found, TextError, read_files, read_python_sources
 
 HELD_OUT_OF_PYTHON = 0.05
 """The share of Python's source files that is held out."""

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deeprnn.text import BOUNDARY, Bytes, Characters, Document, TextError, load_vocabulary
+from deeprnn.tasks.text import BOUNDARY, Bytes, Characters, Document, TextError, load_vocabulary
 
 
 @given(st.text())
@@ -34,7 +34,7 @@ def test_bytes_come_back_as_they_were(text: str) -> None:
 def test_a_document_read_piece_by_piece_is_read_as_a_whole(text: str, piece: int) -> None:
     document = Document("d", text.encode())
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("deeprnn.text.vocabulary._PIECE", piece)
+        patch.setattr("deeprnn.tasks.text.vocabulary._PIECE", piece)
         vocabulary = Characters.of([document])
         assert vocabulary.characters == "".join(sorted(set(text)))
         assert vocabulary.decode(vocabulary.read(document)) == text
@@ -47,7 +47,7 @@ def test_the_place_of_the_first_wrong_byte_is_told(content: bytes, piece: int) -
         content.decode()
     except UnicodeDecodeError as error:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("deeprnn.text.vocabulary._PIECE", piece)
+            patch.setattr("deeprnn.tasks.text.vocabulary._PIECE", piece)
             with pytest.raises(TextError, match=f"byte {error.start} is"):
                 Characters("abc").read(Document("d", content))
 
