@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 ALL_READY := $(VENV)/.all-ready
-KERNELS := CMakeLists.txt $(wildcard csrc/*.cpp csrc/*.h)
+KERNELS := CMakeLists.txt $(wildcard csrc/*.cpp csrc/*.h csrc/*/*.h)
 INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt --build-constraint constraints.txt
 
 ifneq ($(origin PYTHON), file)
@@ -59,7 +59,7 @@ check: $(ALL_READY)  ## format, lint, types, import directions
 	$(BIN)/ruff check .
 	$(BIN)/basedpyright
 	$(BIN)/lint-imports
-	$(BIN)/clang-format --dry-run -Werror csrc/*.h csrc/*.cpp csrc/tests/*.cpp
+	$(BIN)/clang-format --dry-run -Werror csrc/*.cpp csrc/*.h csrc/*/*.cpp csrc/*/*.h
 	$(BIN)/cmake -S . -B build/strict -G Ninja -DCMAKE_MAKE_PROGRAM="$(CURDIR)/$(BIN)/ninja" \
 		-DPython_EXECUTABLE="$(CURDIR)/$(BIN)/python" -DDEEPRNN_STRICT=ON >/dev/null
 	$(BIN)/cmake --build build/strict

@@ -1,9 +1,9 @@
 // Everything of one instruction set: compiled once for each, with DEEPRNN_ISA its name and its own compiler flags
 // (-ffp-contract=off throughout: which products are rounded must not depend on where a function was inlined).
-#include "backward.h"
-#include "checksum.h"
-#include "forward.h"
-#include "measure.h"
+#include "isa/measure.h"
+#include "layer/backward.h"
+#include "layer/checksum.h"
+#include "layer/forward.h"
 #include "table.h"
 
 namespace deeprnn::DEEPRNN_ISA {

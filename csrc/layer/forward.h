@@ -2,7 +2,7 @@
 // input's part of the next block beside it.
 #pragma once
 
-#include "forward_step.h"
+#include "layer/forward_step.h"
 
 namespace deeprnn::DEEPRNN_ISA {
 

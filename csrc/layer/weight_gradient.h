@@ -4,7 +4,7 @@
 // with its own rows of the gradient, cannot change a result.
 #pragma once
 
-#include "sequence.h"
+#include "layer/sequence.h"
 
 namespace deeprnn::DEEPRNN_ISA {
 

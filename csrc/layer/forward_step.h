@@ -1,8 +1,8 @@
 // One step of the forward pass: W_hh h is added to what the input gave, then come the cells' equations.
 #pragma once
 
-#include "inference.h"
-#include "sequence.h"
+#include "cells/inference.h"
+#include "layer/sequence.h"
 
 namespace deeprnn::DEEPRNN_ISA {
 

@@ -1,7 +1,7 @@
 // One step of the backward pass: the cells' derivatives, then W_hh' times the step's gradient for the state before.
 #pragma once
 
-#include "sequence.h"
+#include "layer/sequence.h"
 
 namespace deeprnn::DEEPRNN_ISA {
 

@@ -5,7 +5,7 @@
 // which the backward pass needs. A sigmoid stays 1e-13 away from 0, and so does a GRU's 1 - z.
 #pragma once
 
-#include "phi.h"
+#include "isa/phi.h"
 
 namespace deeprnn::DEEPRNN_ISA {
 

@@ -11,7 +11,7 @@
 
 #include <math.h>
 
-#include "vec.h"
+#include "isa/vec.h"
 
 namespace deeprnn::DEEPRNN_ISA {
 

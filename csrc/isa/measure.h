@@ -1,7 +1,7 @@
 // The two loops of the probe: multiply-adds without memory, and reads without arithmetic to speak of.
 #pragma once
 
-#include "vec.h"
+#include "isa/vec.h"
 
 namespace deeprnn::DEEPRNN_ISA {
 

@@ -2,8 +2,8 @@
 // what forward keeps for backward.
 #pragma once
 
-#include "packed.h"
-#include "phi.h"
+#include "isa/phi.h"
+#include "layer/packed.h"
 
 namespace deeprnn::DEEPRNN_ISA {
 

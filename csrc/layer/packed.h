@@ -3,8 +3,8 @@
 #pragma once
 
 #include "deeprnn.h"
-#include "share.h"
-#include "tile.h"
+#include "isa/tile.h"
+#include "layer/share.h"
 
 namespace deeprnn::DEEPRNN_ISA {
 

@@ -4,7 +4,7 @@
 // depend neither on how rows are split over threads nor on where a tile begins.
 #pragma once
 
-#include "vec.h"
+#include "isa/vec.h"
 
 namespace deeprnn::DEEPRNN_ISA {
 

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "deeprnn.h"
-#include "vector_math.h"
+#include "isa/vector_math.h"
 
 namespace deeprnn::DEEPRNN_ISA {
 

@@ -2,8 +2,8 @@
 // the next one, the products over all of its rows that give the gradients of x and of the weights.
 #pragma once
 
-#include "backward_step.h"
-#include "weight_gradient.h"
+#include "layer/backward_step.h"
+#include "layer/weight_gradient.h"
 
 namespace deeprnn::DEEPRNN_ISA {
 

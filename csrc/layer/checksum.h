@@ -5,7 +5,7 @@
 // of changes to several values at once, one in 2^32 goes unseen.
 #pragma once
 
-#include "packed.h"
+#include "layer/packed.h"
 
 namespace deeprnn::DEEPRNN_ISA {
 

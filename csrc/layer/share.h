@@ -4,7 +4,7 @@
 #include <sched.h>
 
 #include "deeprnn.h"
-#include "vec.h"
+#include "isa/vec.h"
 
 namespace deeprnn::DEEPRNN_ISA {
 
