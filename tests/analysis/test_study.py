@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 from deeprnn import GRU, LSTM, DeepRNN
 from deeprnn.analysis import study
 from deeprnn.analysis.labels import for_python
-from deeprnn.analysis.material import LONGEST_WINDOW, gather, untrained
-from deeprnn.analysis.results import SUMMARY, TABLE
+from deeprnn.analysis.report.material import LONGEST_WINDOW, gather, untrained
+from deeprnn.analysis.report.results import SUMMARY, TABLE
 from deeprnn.analysis.study import Effort, analyze
 from deeprnn.cli import app
 from deeprnn.tasks.text import BOUNDARY, Bytes, Characters, Corpus, Document, TextError

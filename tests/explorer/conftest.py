@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from deeprnn import GRU, LSTM, DeepRNN
-from deeprnn.analysis import probes
+from deeprnn.analysis.probes import probe
 from deeprnn.analysis.study import Effort, analyze
 from deeprnn.explorer import explore
 from deeprnn.tasks.text import Characters, Corpus
@@ -55,7 +55,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("runs") / "tiny"
     train(net, corpus, vocabulary, out, Settings(batch=4, window=16, learning_rate=1e-2), steps=30)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(probes, "_ITERATIONS", 3)  # the page shows rough probes as it shows good ones
+        patch.setattr(probe, "_ITERATIONS", 3)  # the page shows rough probes as it shows good ones
         analyze(out, TINY)
         explore(out)
     return out
@@ -71,7 +71,7 @@ def compared(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     net = DeepRNN(len(vocabulary), [GRU(12)], len(vocabulary))
     train(net, corpus, vocabulary, out.parent / "one", Settings(batch=4, window=16, learning_rate=1e-2), steps=30)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(probes, "_ITERATIONS", 3)
+        patch.setattr(probe, "_ITERATIONS", 3)
         analyze(out, TINY, against=out.parent / "one")
         explore(out)
     return out

@@ -13,7 +13,7 @@ from torch import Tensor
 from viewing import read_all, show
 
 from deeprnn import DeepRNN
-from deeprnn.analysis.ripple import ripples
+from deeprnn.analysis.measurements.ripple import ripples
 from deeprnn.tasks.text import BOUNDARY, Vocabulary
 from deeprnn.training import Run
 

@@ -1,9 +1,17 @@
-"""What each layer of a net knows: recordings, interventions, labels, measurements.
+"""What each layer of a net knows.
 
-Exported here are recording, interventions, labels, the adapter for torch.nn, and `analyze`, which measures a run. Each
-measurement lies in the module of its subject, which often has its name: `from deeprnn.analysis.ripple import ripple`,
-and likewise `construction`, `context_need`, `lens`, `ablation.ablate`, `probes.probe`, `units.best_units`,
-`verdict.judge`. So a name below `deeprnn.analysis` is never both a module and a function.
+| package | subject |
+| --- | --- |
+| `recording` | what every layer computed at every step, by name |
+| `interventions` | a net run with a layer changed |
+| `labels` | what may be known about each character of a text |
+| `probes` | what a linear classifier reads off a layer |
+| `measurements` | ripple, construction, context need, lens, ablation, units: one module each |
+| `report` | all of it for one run, as `deeprnn analyze` writes it |
+
+The functions that most programs need are exported here. The others lie in the module of their subject, which often
+has their name: `from deeprnn.analysis.measurements.ripple import ripple`. So a name below `deeprnn.analysis` is never
+both a module and a function.
 """
 
 from importlib import import_module
@@ -11,18 +19,18 @@ from typing import TYPE_CHECKING, Any
 
 from deeprnn.analysis import labels as labels
 from deeprnn.analysis.adapters import as_deep as as_deep
-from deeprnn.analysis.interventions import add as add
-from deeprnn.analysis.interventions import erase as erase
-from deeprnn.analysis.interventions import replace as replace
-from deeprnn.analysis.interventions import zero as zero
-from deeprnn.analysis.names import Name as Name
-from deeprnn.analysis.names import names_of as names_of
-from deeprnn.analysis.recording import Recording as Recording
-from deeprnn.analysis.recording import record as record
+from deeprnn.analysis.interventions.edits import add as add
+from deeprnn.analysis.interventions.edits import erase as erase
+from deeprnn.analysis.interventions.edits import replace as replace
+from deeprnn.analysis.interventions.edits import zero as zero
+from deeprnn.analysis.recording.names import Name as Name
+from deeprnn.analysis.recording.names import names_of as names_of
+from deeprnn.analysis.recording.recorder import Recording as Recording
+from deeprnn.analysis.recording.recorder import record as record
 
 if TYPE_CHECKING:
-    from deeprnn.analysis.results import Results as Results
-    from deeprnn.analysis.results import read_summary as read_summary
+    from deeprnn.analysis.report.results import Results as Results
+    from deeprnn.analysis.report.results import read_summary as read_summary
     from deeprnn.analysis.study import FULL as FULL
     from deeprnn.analysis.study import QUICK as QUICK
     from deeprnn.analysis.study import Effort as Effort
@@ -32,9 +40,9 @@ _HOME = {
     "FULL": "study",
     "QUICK": "study",
     "Effort": "study",
-    "Results": "results",
+    "Results": "report.results",
     "analyze": "study",
-    "read_summary": "results",
+    "read_summary": "report.results",
 }
 """Names that are imported when they are first asked for: recording needs no training library."""
 

@@ -8,15 +8,15 @@ from typing import Any
 
 from torch import Tensor
 
-from deeprnn.analysis.context_need import WINDOWS
-from deeprnn.analysis.inventory import measure_units
-from deeprnn.analysis.knowledge import HEADLINE, probe_layers, probe_rows, write_rows
-from deeprnn.analysis.material import Material, Progress, gather, untrained
-from deeprnn.analysis.memory import measure_construction, measure_ripples
-from deeprnn.analysis.prediction import TARGET, measure_ablations, measure_lens, price
-from deeprnn.analysis.results import Results, check_place
-from deeprnn.analysis.scores import interval, resamples
-from deeprnn.analysis.verdict import judge
+from deeprnn.analysis.measurements.context_need import WINDOWS
+from deeprnn.analysis.probes.scores import interval, resamples
+from deeprnn.analysis.report.inventory import measure_units
+from deeprnn.analysis.report.knowledge import HEADLINE, probe_layers, probe_rows, write_rows
+from deeprnn.analysis.report.material import Material, Progress, gather, untrained
+from deeprnn.analysis.report.memory import measure_construction, measure_ripples
+from deeprnn.analysis.report.prediction import TARGET, measure_ablations, measure_lens, price
+from deeprnn.analysis.report.results import Results, check_place
+from deeprnn.analysis.report.verdict import judge
 from deeprnn.deep import DeepRNN
 from deeprnn.saving import weights_digest
 from deeprnn.tasks.text import Document, Vocabulary

@@ -16,7 +16,7 @@ from deeprnn.cli import options
 from deeprnn.cli.failures import complain, told_plainly
 
 if TYPE_CHECKING:
-    from deeprnn.analysis.results import ProbeRow, Results
+    from deeprnn.analysis.report.results import ProbeRow, Results
 
 Quick: TypeAlias = Annotated[
     bool, typer.Option("--quick", help="Use less text and fewer seeds: at most two minutes on two cores.")
@@ -160,7 +160,7 @@ def _share(value: float) -> str:
 
 
 def _print(console: Console, results: "Results", run: Path) -> None:
-    from deeprnn.analysis.results import SUMMARY, TABLE
+    from deeprnn.analysis.report.results import SUMMARY, TABLE
     from deeprnn.cli.terminal import visible
 
     facts = results.facts

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from deeprnn.analysis.results import SUMMARY
+from deeprnn.analysis.report.results import SUMMARY
 from deeprnn.deep import DeepRNN
 from deeprnn.explorer import embedding
 from deeprnn.explorer.course import course_of

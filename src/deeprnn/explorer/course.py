@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
-from deeprnn.analysis.ablation import surprise
-from deeprnn.analysis.material import gather, untrained
+from deeprnn.analysis.measurements.ablation import surprise
+from deeprnn.analysis.report.material import gather, untrained
 from deeprnn.deep import DeepRNN
 from deeprnn.disk import tensor_file
 from deeprnn.explorer.texts import Texts

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deeprnn.analysis.results import SUMMARY, TABLE, read_summary
+from deeprnn.analysis.report.results import SUMMARY, TABLE, read_summary
 from deeprnn.disk import digest
 from deeprnn.saving import WEIGHTS, weights_digest
 

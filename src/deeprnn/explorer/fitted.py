@@ -7,10 +7,10 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
-from deeprnn.analysis.examples import Scaling, Split
-from deeprnn.analysis.lens import lens
-from deeprnn.analysis.material import Material, gather
-from deeprnn.analysis.probes import probe
+from deeprnn.analysis.measurements.lens import lens
+from deeprnn.analysis.probes.examples import Scaling, Split
+from deeprnn.analysis.probes.probe import probe
+from deeprnn.analysis.report.material import Material, gather
 from deeprnn.analysis.study import QUICK
 from deeprnn.deep import DeepRNN
 from deeprnn.explorer.texts import Texts
@@ -102,7 +102,7 @@ def _gather(texts: Texts, vocabulary: Vocabulary) -> tuple[Material, bool]:
 
 @torch.no_grad()
 def _unrelated(net: DeepRNN, material: Material) -> list[float]:
-    """The distance that a ripple is relative to, as `deeprnn.analysis.ripple` has it."""
+    """The distance that a ripple is relative to, as `deeprnn.analysis.measurements.ripple` has it."""
     steps = min(_STEPS, int(material.lengths.max()) - 1)
     hidden = net(material.snippets(_ROWS, steps, seed=1).to(net.device)).hidden
     return [float((layer - layer.roll(1, dims=1))[steps // 2 :].norm(dim=-1).mean()) for layer in hidden]

@@ -38,7 +38,7 @@ torch.softmax(result.output[-1, 0], 0).topk(8)  # what comes next
     "ripples": "from pathlib import Path\n"
     + _NET.strip()
     + """
-from deeprnn.analysis.ripple import decay, ripple
+from deeprnn.analysis.measurements.ripple import decay, ripple
 
 x = torch.cat([x, x.flip(0)], 1)  # two texts or more, side by side
 curves = ripple(net, x, 10, replacement=(x[10] + 1) % len(vocabulary))  # (L, T - 10)

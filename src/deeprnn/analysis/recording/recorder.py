@@ -1,0 +1,304 @@
+"""Recording: what every layer's states and gates were, at every step, by name."""
+
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
+
+from deeprnn.analysis.interventions.edited_cell import own_cell
+from deeprnn.analysis.recording.gates import cells_of, gates_of, knows
+from deeprnn.analysis.recording.names import Name, matching
+from deeprnn.analysis.recording.storage import Block, allocate, bytes_per_step, open_blocks
+from deeprnn.cells import LSTM
+from deeprnn.deep import DeepRNN
+from deeprnn.inputs import Inputs, Lengths
+from deeprnn.kernels import Scan
+from deeprnn.layer import LayerResult, RecurrentLayer, restarts_of
+from deeprnn.state import DeepState, State
+from deeprnn.stateforms import StateForm
+
+if TYPE_CHECKING:
+    import xarray
+
+CHUNK_BYTES = 64 << 20
+"""About how much is recorded between two writes, where the sequence may be cut."""
+
+
+class Recording(Mapping[str, Tensor]):
+    """Recorded values by name, each (batch, time, unit), whatever axes the net itself has.
+
+    Attributes:
+        blocks: the same by kind, all layers together (see `Block`).
+        state: what the next call continues from; None for a recording opened from disk.
+
+    A recording that lies on disk is read from there as it is used; its values are views of memory-mapped files.
+    """
+
+    def __init__(self, blocks: Mapping[str, Block], state: DeepState | None, *, keep: object = None) -> None:
+        self.blocks = dict(blocks)
+        self.state = state
+        self._keep = keep
+        self._places = {
+            f"layers.{layer}.{kind}": (kind, layer) for kind, block in self.blocks.items() for layer in block.layers
+        }
+
+    def __getitem__(self, name: str) -> Tensor:
+        if name not in self._places:
+            raise KeyError(f"{name!r} was not recorded; there are {', '.join(self._places)}.")
+        kind, layer = self._places[name]
+        return self.blocks[kind].of_layer(layer)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def stacked(self, kind: str = "hidden") -> Tensor:
+        """(batch, time, layer, unit): the recorded layers' values of one kind; NaN beyond a narrower layer's width.
+
+        Args:
+            kind: a name without its layer, such as "hidden" or "gate.f".
+        """
+        return self._block(kind).values
+
+    def xarray(self, kind: str = "hidden") -> "xarray.DataArray":
+        """`stacked(kind)` with its axes named batch, time, layer, unit; `layer` holds the layers' indices.
+
+        No copy: on disk it stays on disk. Needs the extra `analysis`.
+
+        >>> from deeprnn import DeepRNN, GRU
+        >>> net = DeepRNN(3, [GRU(4), GRU(4)])
+        >>> hidden = record(net, torch.randn(5, 2, 3)).xarray()
+        >>> dict(hidden.sel(layer=1).sizes)
+        {'batch': 2, 'time': 5, 'unit': 4}
+        """
+        import xarray
+
+        block = self._block(kind)
+        coordinates = {"layer": list(block.layers)}
+        return xarray.DataArray(
+            block.values.numpy(), dims=("batch", "time", "layer", "unit"), coords=coordinates, name=kind
+        )
+
+    @classmethod
+    def open(cls, directory: str | Path) -> "Recording":
+        """The recording that `record(..., directory=directory)` wrote.
+
+        Raises:
+            FileNotFoundError, ValueError: there is none, or it is of another format.
+        """
+        return cls(open_blocks(Path(directory)), None)
+
+    def _block(self, kind: str) -> Block:
+        if kind not in self.blocks:
+            raise KeyError(f"nothing of kind {kind!r} was recorded; there are {', '.join(self.blocks)}.")
+        return self.blocks[kind]
+
+
+def record(
+    net: DeepRNN,
+    x: Tensor | PackedSequence,
+    names: str | Iterable[str] = ("layers.*.hidden",),
+    state: StateForm | None = None,
+    *,
+    lengths: Lengths | None = None,
+    resets: Tensor | None = None,
+    directory: str | Path | None = None,
+    in_memory: int = 2 << 30,
+    chunk: int | None = None,
+) -> Recording:
+    """Runs a net over a sequence and keeps what its layers computed.
+
+    The names, with the layer's index l as in the state_dict, `*` for any characters, and `_reverse` at the end for
+    the second direction of a layer that runs both ways:
+
+        layers.{l}.hidden     H^(l), the state itself: before residuals and before interventions on what is passed up
+        layers.{l}.cell       an LSTM's c_t
+        layers.{l}.gate.{g}   a gate after its nonlinearity: i f g o of an LSTM, r z n of a GRU, h of an Elman layer
+        layers.{l}.pre.{g}    the same before it
+
+    Zoneout comes after the gates: with it, an Elman layer's gate h is not its hidden. The net runs as it is when
+    evaluated (no dropout, zoneout's expectation) and is then put back into its mode; nothing is differentiated.
+    Gates, and an LSTM's c_t, are recomputed from the states that the net's kernel left, all steps in one matrix
+    product a layer, so the run itself stays fused. Of a cell that this package does not know, there are the states.
+
+    Args:
+        net: the net.
+        x, state, lengths, resets: as the net takes them.
+        names: one name or several; `names_of(net)` lists them all.
+        directory: where the values are written, one memory-mapped .npy file a kind; None for memory.
+        in_memory: bytes; a larger recording goes to a temporary directory, which lasts as long as it.
+        chunk: steps that are run at a time; None for as many as make about 64 MiB. A net with a layer that runs
+            backwards is run whole.
+
+    Returns:
+        The values by name, each (batch, time, unit) on the CPU, zero beyond a row's length.
+
+    Raises:
+        ValueError: no such name (the message lists what there is), or an argument does not fit the net.
+        TypeError: not a DeepRNN; for torch.nn.RNN, GRU and LSTM see `as_deep`.
+
+    >>> from deeprnn import DeepRNN, LSTM
+    >>> net = DeepRNN(3, [LSTM(4), LSTM(8)])
+    >>> recording = record(net, torch.randn(5, 2, 3), ["layers.*.hidden", "layers.1.gate.f"])
+    >>> {name: tuple(values.shape) for name, values in recording.items()}
+    {'layers.0.hidden': (2, 5, 4), 'layers.1.hidden': (2, 5, 8), 'layers.1.gate.f': (2, 5, 8)}
+    """
+    if not isinstance(net, DeepRNN):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(f"record() takes a DeepRNN, not a {type(net).__name__}; see analysis.as_deep for torch.nn's.")
+    wanted = matching(net, names)
+    inputs, given = net.prepared(x, state, lengths=lengths, resets=resets)
+    steps, batch = inputs.x.shape[:2]
+    row = bytes_per_step(wanted, batch, net.dtype)
+    keep = TemporaryDirectory(prefix="deeprnn-recording-") if directory is None and row * steps > in_memory else None
+    place = Path(keep.name) if keep else None if directory is None else Path(directory)
+    blocks = allocate(wanted, batch, steps, net.dtype, place)
+    with torch.no_grad(), _evaluated(net):
+        after = _run(net, inputs, given, wanted, blocks, _chunk(net, chunk, row, steps))
+    return Recording(blocks, inputs.restore_state(after), keep=keep)
+
+
+def _chunk(net: DeepRNN, asked: int | None, row: int, steps: int) -> int:
+    backwards = [index for index, cell in enumerate(net.cells) if cell.direction != "forward"]
+    if asked is not None and asked < 1:
+        raise ValueError(f"chunk={asked}: the steps that are run at a time, at least 1.")
+    if backwards and asked is not None and asked < steps:
+        raise ValueError(
+            f"chunk={asked}: layer {backwards[0] + 1} (layers.{backwards[0]}) runs backwards, from the last step on, "
+            f"so the {steps} steps can't be cut; leave chunk out."
+        )
+    whole = max(steps, 1)
+    return whole if backwards else min(asked or max(CHUNK_BYTES // max(row, 1), 16), whole)
+
+
+def _run(
+    net: DeepRNN,
+    inputs: Inputs,
+    given: Sequence[State | None],
+    wanted: Sequence[Name],
+    blocks: Mapping[str, Block],
+    chunk: int,
+) -> DeepState:
+    """The net in pieces of `chunk` steps, each layer's values put into their blocks as it has run."""
+    state, start = given, 0
+    steps = inputs.x.shape[0]
+    needs_c = any(name.quantity == "cell" and not _recomputes_c(net.recurrent_layers[name.layer]) for name in wanted)
+    while True:
+        piece = slice(start, min(start + chunk, steps))
+        with _taps(net, wanted, blocks, piece):
+            state = net(
+                _axes(net, inputs.x[piece]),
+                state,
+                lengths=None if inputs.lengths is None else (inputs.lengths - start).clamp(0, piece.stop - start),
+                resets=None if inputs.resets is None else _axes(net, inputs.resets[piece]),
+                cells=needs_c,
+            ).state
+        start = piece.stop
+        if start >= steps:
+            return state
+
+
+def _axes(net: DeepRNN, sequence: Tensor) -> Tensor:
+    return sequence.transpose(0, 1) if net.batch_first else sequence
+
+
+def _recomputes_c(layer: RecurrentLayer) -> bool:
+    # An intervention may change c_t between steps: then only the run itself knows it.
+    return type(layer.cell).step is LSTM.step
+
+
+@contextmanager
+def _taps(net: DeepRNN, wanted: Sequence[Name], blocks: Mapping[str, Block], piece: slice) -> Generator[None]:
+    handles = [
+        # Before the hooks of interventions: what is recorded is the layer's own.
+        layer.register_forward_hook(_tap(of_layer, blocks, piece), with_kwargs=True, prepend=True)
+        for index, layer in enumerate(net.recurrent_layers)
+        if (of_layer := [name for name in wanted if name.layer == index])
+    ]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _tap(names: Sequence[Name], blocks: Mapping[str, Block], piece: slice) -> Callable[..., None]:
+    def keep(layer: RecurrentLayer, args: tuple[Any, ...], kwargs: Mapping[str, Any], result: LayerResult) -> None:
+        x, state = args
+        for direction in range(layer.cell.directions):
+            mine = [name for name in names if name.reverse == bool(direction)]
+            if mine:
+                scan = _scan(layer, direction, x, state, kwargs["lengths"], kwargs["resets"], result)
+                for name, values in _values(layer, scan, direction, mine, result):
+                    blocks[name.kind].of_layer(name.layer)[:, piece] = values.transpose(0, 1)
+
+    return keep
+
+
+def _values(
+    layer: RecurrentLayer, scan: Scan, direction: int, names: Sequence[Name], result: LayerResult
+) -> Iterator[tuple[Name, Tensor]]:
+    """Each name with its (T, B, H)."""
+    half = slice(direction * layer.cell.width, (direction + 1) * layer.cell.width)
+    hidden = result.hidden[..., half]
+    wants_c = any(name.quantity == "cell" for name in names) and _recomputes_c(layer)
+    gates = {}
+    if knows(scan.cell) and (wants_c or any(name.gate for name in names)):
+        gates = gates_of(scan, hidden)
+    for name in names:
+        if name.quantity == "hidden":
+            yield name, hidden
+        elif name.quantity == "cell":
+            if wants_c:
+                yield name, cells_of(scan, gates)
+            else:
+                assert result.cells is not None
+                yield name, result.cells[..., half]
+        else:
+            gate = gates[name.gate]
+            yield name, gate.pre if name.quantity == "pre" else gate.value
+
+
+def _scan(
+    layer: RecurrentLayer,
+    direction: int,
+    x: Tensor,
+    state: State | None,
+    lengths: Tensor | None,
+    resets: Tensor | None,
+    result: LayerResult,
+) -> Scan:
+    """One direction's run, as its kernel was given it, in the dtype that it computed in."""
+    dtype = result.hidden.dtype
+    initial, given = layer.initial_state(x.shape[1]), state
+    if direction:
+        initial, given = initial.reverse, None if state is None else state.reverse
+    assert initial is not None
+    reverse = layer.cell.direction == "reverse" or direction == 1
+    return Scan(
+        cell=own_cell(layer.cell),
+        weights=layer.weights("_reverse" if direction else "", dtype),
+        x=x.to(dtype) if x.is_floating_point() else x,
+        state=initial if given is None else given.to(dtype),
+        initial=initial,
+        reverse=reverse,
+        lengths=lengths,
+        restarts=restarts_of(resets, lengths, reverse),
+    )
+
+
+@contextmanager
+def _evaluated(net: nn.Module) -> Generator[None]:
+    modes = [(module, module.training) for module in net.modules()]
+    net.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
