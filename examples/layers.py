@@ -26,8 +26,8 @@ from deeprnn import GRU, DeepRNN
 from deeprnn.analysis import QUICK, Effort, analyze
 from deeprnn.cli.analyze import AnalysisDisplay
 from deeprnn.cli.progress import TrainingDisplay
-from deeprnn.tasks.text import Characters, Corpus
-from deeprnn.training import Run, RunError, Settings, Stopped, resume, train
+from deeprnn.tasks.text import Characters, Corpus, TextRun, resume, train
+from deeprnn.training import RunError, Settings, Stopped
 
 LABELS = (
     "character class",
@@ -81,7 +81,7 @@ def trained(out: Path, cells: list[GRU], corpus: Corpus, seed: int, threads: int
     Returns:
         How many steps it was trained for in all.
     """
-    if Run(out).exists:
+    if TextRun(out).exists:
         print(f"{out}: there already", flush=True)
         with TrainingDisplay(Console(stderr=True, highlight=False)) as display:
             return resume(out, progress=display).steps

@@ -26,8 +26,8 @@ from deeprnn.cli.progress import TrainingDisplay
 from deeprnn.cli.terminal import stderr
 from deeprnn.kernels import keep_memory
 from deeprnn.notation import parse_layers
-from deeprnn.tasks.text import Characters, Corpus
-from deeprnn.training import RunError, Settings, Stopped, train
+from deeprnn.tasks.text import Characters, Corpus, train
+from deeprnn.training import RunError, Settings, Stopped
 
 REFERENCES = [
     (1.886, "nanoGPT's CPU setting, 4 layers x 128, 86 s on 2 cores (mean over windows of 64)"),
@@ -57,7 +57,7 @@ def main(options: argparse.Namespace) -> None:
     net = DeepRNN(len(vocabulary), cells, len(vocabulary), dropout=options.dropout, one_hot=True)
     settings = Settings(
         batch=options.batch,
-        window=options.window,
+        bptt=options.bptt,
         learning_rate=options.learning_rate,
         weight_decay=options.weight_decay,
         seed=options.seed,
@@ -100,11 +100,11 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--layers", default="2x gru:256", help="the layers, bottom first, as for deeprnn train")
     parser.add_argument("--dropout", type=float, default=0.0, help="dropout between layers")
     parser.add_argument("--batch", type=int, default=16, help="streams of text read side by side")
-    parser.add_argument("--window", type=int, default=64, help="steps through which a gradient goes back")
-    parser.add_argument("--learning-rate", type=float, default=8e-3, help="AdamW's, at its highest")
-    parser.add_argument("--weight-decay", type=float, default=0.1, help="AdamW's")
+    parser.add_argument("--bptt", type=int, default=64, help="steps of backpropagation through time")
+    parser.add_argument("--learning-rate", type=float, default=8e-3, help="peak learning rate of AdamW")
+    parser.add_argument("--weight-decay", type=float, default=0.1, help="weight decay of AdamW")
     parser.add_argument("--seed", type=int, default=0, help="decides the first weights and dropout")
-    parser.add_argument("--threads", type=int, default=2, help="torch's threads")
+    parser.add_argument("--threads", type=int, default=2, help="number of threads")
     options = parser.parse_args()
     if not options.text.is_file():
         parser.error(

@@ -56,7 +56,7 @@ def test_an_error_names_the_word_and_shows_a_line_that_works(text, word, reason)
 
 
 def test_nothing_is_no_layer() -> None:
-    with pytest.raises(ValueError, match="names no layer"):
+    with pytest.raises(ValueError, match="`layers` must name a layer, got"):
         parse_layers("  ")
 
 

@@ -46,7 +46,7 @@ def parse_layers(text: str) -> list[Cell]:
     if repeat is not None:
         raise _error(text, f"{repeat}x", "no layer follows the repetition")
     if not cells:
-        raise ValueError(f"layers={text!r} names no layer; one that works: {EXAMPLE!r}")
+        raise ValueError(f"`layers` must name a layer, got {text!r}.\n  Example: {EXAMPLE!r}")
     return cells
 
 
@@ -108,6 +108,4 @@ def _meant(name: str, known: Mapping[str, Any]) -> str:
 
 
 def _error(text: str, word: str, reason: str) -> ValueError:
-    return ValueError(
-        f"layers={text!r}: {word!r} is not understood: {reason.rstrip('.')}.\n  one that works: {EXAMPLE!r}"
-    )
+    return ValueError(f"`layers` {text!r}: {word!r} is not understood: {reason.rstrip('.')}.\n  Example: {EXAMPLE!r}")

@@ -17,8 +17,8 @@ from deeprnn.analysis.report.material import LONGEST_WINDOW, gather, untrained
 from deeprnn.analysis.report.results import SUMMARY, TABLE
 from deeprnn.analysis.study import Effort, analyze
 from deeprnn.cli import app
-from deeprnn.tasks.text import BOUNDARY, Bytes, Characters, Corpus, Document, TextError
-from deeprnn.training import Settings, train
+from deeprnn.tasks.text import BOUNDARY, Bytes, Characters, Corpus, Document, TextError, train
+from deeprnn.training import Settings
 
 pytestmark = pytest.mark.slow
 
@@ -64,7 +64,7 @@ def _train(corpus: Corpus, out: Path, layers: list[GRU | LSTM]) -> Path:
     vocabulary = Characters.of(corpus.training)
     torch.manual_seed(0)
     net = DeepRNN(len(vocabulary), layers, len(vocabulary))
-    train(net, corpus, vocabulary, out, Settings(batch=4, window=16, learning_rate=1e-2), steps=20)
+    train(net, corpus, vocabulary, out, Settings(batch=4, bptt=16, learning_rate=1e-2), steps=20)
     return out
 
 
@@ -190,18 +190,18 @@ def test_a_net_that_learned_the_held_out_texts_can_not_be_compared(corpus: Corpu
 
 def test_a_new_run_in_its_place_leaves_no_old_analysis(corpus: Corpus, run: Path) -> None:
     analyze(run, TINY)
-    assert all(file.exists() for file in study.Run(run).analysis_files)
-    assert {file.name for file in study.Run(run).analysis_files} == {SUMMARY, TABLE}
+    assert all(file.exists() for file in study.TextRun(run).analysis_files)
+    assert {file.name for file in study.TextRun(run).analysis_files} == {SUMMARY, TABLE}
     vocabulary = Bytes()
     net = DeepRNN(len(vocabulary), [GRU(4)], len(vocabulary))
-    train(net, corpus, vocabulary, run, Settings(batch=4, window=16), steps=1, overwrite=True)
-    assert not any(file.exists() for file in study.Run(run).analysis_files)
+    train(net, corpus, vocabulary, run, Settings(batch=4, bptt=16), steps=1, overwrite=True)
+    assert not any(file.exists() for file in study.TextRun(run).analysis_files)
 
 
 def test_another_vocabulary_can_not_be_compared(corpus: Corpus, run: Path) -> None:
     vocabulary = Bytes()
     net = DeepRNN(len(vocabulary), [GRU(4)], len(vocabulary))
-    train(net, corpus, vocabulary, run.parent / "bytes", Settings(batch=4, window=16), steps=1)
+    train(net, corpus, vocabulary, run.parent / "bytes", Settings(batch=4, bptt=16), steps=1)
     with pytest.raises(ValueError, match="its vocabulary is another one"):
         analyze(run, TINY, against=run.parent / "bytes")
     assert not (run / "analysis.json").exists()

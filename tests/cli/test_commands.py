@@ -12,11 +12,11 @@ from typer.main import get_command
 from typer.testing import CliRunner, Result
 
 from deeprnn.cli import app
-from deeprnn.training import Settings, evaluate
-from deeprnn.training.run import Run
+from deeprnn.tasks.text import TextRun, evaluate
+from deeprnn.training import Settings
 
 TEXT = "she sells sea shells by the sea shore. " * 30
-SMALL = ["--layers", "gru:6 elman:5:relu", "--batch", "4", "--window", "8", "--steps", "6", "--threads", "1"]
+SMALL = ["--layers", "gru:6 elman:5:relu", "--batch", "4", "--bptt", "8", "--steps", "6", "--threads", "1"]
 
 
 def call(*arguments: object) -> Result:
@@ -70,18 +70,19 @@ def test_the_defaults_of_train_are_those_of_the_library() -> None:
 
 def test_options_reach_the_network_and_the_run(book: Path, tmp_path: Path) -> None:
     succeed(
-        "train", "--text", book, "--layers", "2x gru:6", "--steps", 2, "--batch", 3, "--window", 9, "--dropout", 0.25,
-        "--variational", "--residual", "--input-to-all", "--output-from-all", "--learning-rate", 0.125, "--clip", 0.5,
-        "--weight-decay", 0.0625, "--warm-up", 7, "--seed", 11, "--threads", 1, "--device", "cpu", "--precision",
-        "64-true", "--checkpoint-seconds", 5, "--vocabulary", "bytes", "--out", tmp_path / "run",
+        "train", "--text", book, "--layers", "2x gru:6", "--steps", 2, "--batch", 3, "--bptt", 9, "--dropout", 0.25,
+        "--variational", "--residual", "--input-to-all", "--output-from-all", "--learning-rate", 0.125,
+        "--weight-decay", 0.0625, "--max-grad-norm", 0.5, "--warm-up", 7, "--seed", 11, "--threads", 1,
+        "--device", "cpu", "--precision", "64-true", "--checkpoint-seconds", 5, "--vocabulary", "bytes",
+        "--out", tmp_path / "run",
     )  # fmt: skip
-    run = Run(tmp_path / "run")
+    run = TextRun(tmp_path / "run")
     net = run.load_net()
     assert (net.dropout, net.variational, net.residual, net.input_to_all, net.output_from_all) == (0.25, *[True] * 4)
     assert net.dtype == torch.float64
     assert net.input_size == 257
     assert run.read_plan().settings == Settings(
-        batch=3, window=9, learning_rate=0.125, weight_decay=0.0625, warm_up=7, clip=0.5, seed=11, threads=1,
+        batch=3, bptt=9, learning_rate=0.125, weight_decay=0.0625, warm_up=7, max_grad_norm=0.5, seed=11, threads=1,
         device="cpu", precision="64-true", checkpoint_seconds=5.0,
     )  # fmt: skip
 
@@ -102,7 +103,7 @@ def test_without_a_name_a_run_is_called_after_its_text(monkeypatch, tmp_path: Pa
     Path("book.txt").write_text(TEXT)
     for name in ("book", "book-2", "book-3"):
         succeed("train", "book.txt", *SMALL)
-        assert Run(tmp_path / "runs" / name).exists
+        assert TextRun(tmp_path / "runs" / name).exists
 
 
 def test_evaluate_writes_json_alone_on_standard_output(run: Path) -> None:
@@ -110,7 +111,7 @@ def test_evaluate_writes_json_alone_on_standard_output(run: Path) -> None:
     assert result.exit_code == 0
     figures = json.loads(result.stdout)
     assert figures.keys() >= {"bits_per_character", "nats_per_character", "characters", "unknown_share"}
-    opened = Run(run)
+    opened = TextRun(run)
     expected = evaluate(opened.load_net(), opened.read_corpus().held_out, opened.load_vocabulary())
     assert figures["characters"] == 117
     assert figures["nats_per_character"] == pytest.approx(expected.nats_per_character, rel=1e-6)
@@ -197,7 +198,7 @@ def test_a_wrong_text_costs_no_run(tmp_path: Path, run: Path) -> None:
     [
         (b"", "empty.txt: no text was found"),
         (b"x", "holds a single character"),
-        (b"short", "less than one window of 8"),
+        (b"short", "fewer than the 8 steps"),
         (b"caf\xe9 " * 50, "is not UTF-8 text: byte 3 is 0xe9. Convert it"),
         (b"\x89PNG\r\n\x1a\n" + bytes(200), "is not UTF-8 text"),
     ],
@@ -240,7 +241,7 @@ def test_a_wrong_option_says_what_is_right(arguments: list[str], words: str) -> 
         (["--layers", "gru:6 gru:5", "--residual"], "a residual connection adds equal widths only"),
         (["--layers", "gru:6:direction=both"], "runs backward in time"),
         (["--learning-rate", "-1"], "--learning-rate must be a finite number greater than 0, got -1.0"),
-        (["--clip", "0"], "--clip must be greater than 0, got 0.0"),
+        (["--max-grad-norm", "0"], "--max-grad-norm must be greater than 0, got 0.0"),
         (["--device", "abacus"], "--device must be cpu, cuda, cuda:1, mps or auto, got 'abacus'"),
         (["--out", "/dev/null/run"], "/dev/null/run could not be written: Not a directory"),
         (["--out", "/dev/null"], "/dev/null is a file"),
@@ -257,14 +258,14 @@ def test_a_loss_that_explodes_is_told(book: Path, tmp_path: Path) -> None:
         "elman:6:identity",
         "--learning-rate",
         "1e30",
-        "--clip",
+        "--max-grad-norm",
         "1e30",
         "--steps",
         30,
         "--warm-up",
         0,
     ]
-    complaint = fail("train", "--text", book, *arguments, "--batch", 4, "--window", 8, "--out", tmp_path / "r")
+    complaint = fail("train", "--text", book, *arguments, "--batch", 4, "--bptt", 8, "--out", tmp_path / "r")
     assert "no longer finite" in complaint
     assert "a lower --learning-rate (it was 1e+30" in complaint
 

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 
 COMMAND = [
     sys.executable, "-c", "from deeprnn.cli import main; main()", "train", "--layers", "gru:12 lstm:9:zoneout=0.1",
-    "--steps", "200", "--batch", "4", "--window", "16", "--dropout", "0.2", "--threads", "1", "--seed", "5",
+    "--steps", "200", "--batch", "4", "--bptt", "16", "--dropout", "0.2", "--threads", "1", "--seed", "5",
 ]  # fmt: skip
 TEXT = "it was the best of times, it was the worst of times; " * 100
 

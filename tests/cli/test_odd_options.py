@@ -47,7 +47,7 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return inside
 
 
-SMALL = ["--layers", "gru:3", "--batch", "2", "--window", "5", "--steps", "2", "--threads", "1", "--device", "cpu"]
+SMALL = ["--layers", "gru:3", "--batch", "2", "--bptt", "5", "--steps", "2", "--threads", "1", "--device", "cpu"]
 BASES: dict[str, list[str]] = {
     "train": ["--text", "text.txt", *SMALL],
     "evaluate": ["run"],

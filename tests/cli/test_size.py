@@ -8,7 +8,7 @@ from deeprnn import DeepRNN
 from deeprnn.cli.finish import Deadline
 from deeprnn.cli.size import check_drawn, check_trained, memory, weights
 from deeprnn.notation import parse_layers
-from deeprnn.training import EvaluationSpeed
+from deeprnn.tasks.text import EvaluationSpeed
 
 
 @pytest.mark.parametrize(
@@ -27,12 +27,12 @@ def test_what_can_not_be_held_is_refused_with_its_size() -> None:
     with pytest.raises(ValueError, match=r"3e\+22 weights, 1\.2e\+14 GB"):
         check_drawn(3 * 10**22)
     cells = parse_layers("gru:8")
-    check_trained(1000, cells, 100, batch=32, window=64, width=4)
+    check_trained(1000, cells, 100, batch=32, bptt=64, width=4)
     gigabytes = rf"this machine has {memory() / 1e9:,.1f} GB"
     with pytest.raises(ValueError, match=rf"{gigabytes}.\n  Fewer units or layers need less: --layers"):
-        check_trained(10**15, cells, 100, batch=32, window=64, width=4)
-    with pytest.raises(ValueError, match=rf"{gigabytes}.\n  --batch or --window"):
-        check_trained(1000, cells, 100, batch=10**9, window=10**6, width=4)
+        check_trained(10**15, cells, 100, batch=32, bptt=64, width=4)
+    with pytest.raises(ValueError, match=rf"{gigabytes}.\n  A smaller --batch or --bptt"):
+        check_trained(1000, cells, 100, batch=10**9, bptt=10**6, width=4)
 
 
 @pytest.mark.parametrize("layers", ["gru:²", "gru:٣", "²x gru:3", "gru:" + "9" * 16, "gru:" + "9" * 5000, "gru:000"])

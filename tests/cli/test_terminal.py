@@ -18,7 +18,7 @@ from deeprnn.training import RunError
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="POSIX shells, streams and signals")
 
 TEXT = "Однажды в студёную зимнюю пору я из лесу вышел. " * 40
-SMALL = ["--layers", "gru:4", "--batch", "2", "--window", "8", "--steps", "4", "--threads", "1"]
+SMALL = ["--layers", "gru:4", "--batch", "2", "--bptt", "8", "--steps", "4", "--threads", "1"]
 PROGRAM = f"{sys.executable} -c 'from deeprnn.cli import main; main()'"
 
 

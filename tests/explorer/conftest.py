@@ -12,8 +12,8 @@ from deeprnn import GRU, LSTM, DeepRNN
 from deeprnn.analysis.probes import probe
 from deeprnn.analysis.study import Effort, analyze
 from deeprnn.explorer import explore
-from deeprnn.tasks.text import Characters, Corpus
-from deeprnn.training import Run, Settings, train
+from deeprnn.tasks.text import Characters, Corpus, TextRun, train
+from deeprnn.training import Settings
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
@@ -53,7 +53,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     net = DeepRNN(len(vocabulary), [GRU(9), LSTM(8)], len(vocabulary))
     out = tmp_path_factory.mktemp("runs") / "tiny"
-    train(net, corpus, vocabulary, out, Settings(batch=4, window=16, learning_rate=1e-2), steps=30)
+    train(net, corpus, vocabulary, out, Settings(batch=4, bptt=16, learning_rate=1e-2), steps=30)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(probe, "_ITERATIONS", 3)  # the page shows rough probes as it shows good ones
         analyze(out, TINY)
@@ -66,10 +66,10 @@ def compared(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same run, analyzed beside another one of one layer, with its page."""
     out = tmp_path_factory.mktemp("compared") / "tiny"
     shutil.copytree(run, out)
-    corpus, vocabulary = Run(out).read_corpus(), Run(out).load_vocabulary()
+    corpus, vocabulary = TextRun(out).read_corpus(), TextRun(out).load_vocabulary()
     torch.manual_seed(1)
     net = DeepRNN(len(vocabulary), [GRU(12)], len(vocabulary))
-    train(net, corpus, vocabulary, out.parent / "one", Settings(batch=4, window=16, learning_rate=1e-2), steps=30)
+    train(net, corpus, vocabulary, out.parent / "one", Settings(batch=4, bptt=16, learning_rate=1e-2), steps=30)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(probe, "_ITERATIONS", 3)
         analyze(out, TINY, against=out.parent / "one")

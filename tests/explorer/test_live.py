@@ -14,20 +14,19 @@ from viewing import read_all, show
 
 from deeprnn import DeepRNN
 from deeprnn.analysis.measurements.ripple import ripples
-from deeprnn.tasks.text import BOUNDARY, Vocabulary
-from deeprnn.training import Run
+from deeprnn.tasks.text import BOUNDARY, TextRun, Vocabulary
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
 def net(run: Path) -> DeepRNN:
-    return Run(run).load_net().eval()
+    return TextRun(run).load_net().eval()
 
 
 @pytest.fixture(scope="module")
 def vocabulary(run: Path) -> Vocabulary:
-    return Run(run).load_vocabulary()
+    return TextRun(run).load_vocabulary()
 
 
 @pytest.fixture(scope="module")

@@ -19,8 +19,7 @@ from deeprnn.analysis.report.results import Results, check_place
 from deeprnn.analysis.report.verdict import judge
 from deeprnn.deep import DeepRNN
 from deeprnn.saving import weights_digest
-from deeprnn.tasks.text import Document, Vocabulary
-from deeprnn.training import Run
+from deeprnn.tasks.text import Document, TextRun, Vocabulary
 
 
 @dataclass(frozen=True)
@@ -87,7 +86,7 @@ def analyze(
     """
     began = time.perf_counter()
     tell = progress or _say_nothing
-    run = Run(Path(path))
+    run = TextRun(Path(path))
     plan = run.read_plan()
     check_place(run.path)  # before minutes are spent
     weights = weights_digest(run.path)
@@ -145,7 +144,7 @@ def _read(nets: Sequence[DeepRNN], material: Material, tell: Progress) -> list[t
 
 
 def _load_other(path: Path, vocabulary: Vocabulary, held_out: Sequence[Document]) -> DeepRNN:
-    run = Run(path)
+    run = TextRun(path)
     other, theirs = run.load()
     remedy = "\n  Train it on the same text: deeprnn train --out ... with the --text or --corpus of this run."
     if theirs.kind != vocabulary.kind or theirs.to_json() != vocabulary.to_json():
@@ -162,7 +161,7 @@ def _load_other(path: Path, vocabulary: Vocabulary, held_out: Sequence[Document]
     return other.eval()
 
 
-def _facts(run: Run, net: DeepRNN, material: Material, effort: Effort) -> dict[str, Any]:
+def _facts(run: TextRun, net: DeepRNN, material: Material, effort: Effort) -> dict[str, Any]:
     return {
         "run": run.path.name,
         "network": [cell.describe() for cell in net.cells],

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from deeprnn.cli import options
-from deeprnn.cli.failures import complain, told_plainly
+from deeprnn.cli.failures import errors_as_messages, print_error
 
 if TYPE_CHECKING:
     from deeprnn.analysis.report.results import ProbeRow, Results
@@ -39,14 +39,14 @@ def analyze(
     Labels of the held-out text are read from every layer by linear probes, beside the same network untrained and a
     window of the last characters. The figures go into the run: analysis.parquet and analysis.json.
     """
-    with told_plainly():
+    with errors_as_messages():
         if find_spec("polars") is None:
-            complain("deeprnn analyze writes its table with polars:  pip install 'deeprnn[analysis]'")
+            print_error("deeprnn analyze writes its table with polars:  pip install 'deeprnn[analysis]'")
             raise typer.Exit(1)
         from deeprnn.analysis.study import FULL, QUICK
         from deeprnn.analysis.study import analyze as measure
         from deeprnn.cli.terminal import stderr, stdout
-        from deeprnn.training.device import set_threads
+        from deeprnn.training import set_threads
 
         for given in (run,) if against is None else (run, against):
             _check(given)
@@ -93,9 +93,10 @@ class AnalysisDisplay:
 
 def _check(path: Path) -> None:
     """Raises RunError, with what to do, where a run's directory is none."""
-    from deeprnn.training import Run, RunError
+    from deeprnn.tasks.text import TextRun
+    from deeprnn.training import RunError
 
-    if Run(path).exists:
+    if TextRun(path).exists:
         return
     what = "holds no run" if path.is_dir() else "is not a directory, so it holds no run"
     beside = sorted(str(plan.parent) for plan in path.parent.glob("*/training.json"))

@@ -11,7 +11,7 @@ from deeprnn.cli.analyze import analyze
 from deeprnn.cli.draw import draw
 from deeprnn.cli.evaluate import evaluate
 from deeprnn.cli.explore import explore
-from deeprnn.cli.failures import told_plainly
+from deeprnn.cli.failures import errors_as_messages
 from deeprnn.cli.sample import sample
 from deeprnn.cli.train import train
 
@@ -53,7 +53,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         lenient(stream)
     try:
-        with told_plainly():
+        with errors_as_messages():
             app()
     except typer.Exit as end:
         raise SystemExit(end.exit_code) from None

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from deeprnn.cli import options
-from deeprnn.cli.failures import told_plainly
+from deeprnn.cli.failures import errors_as_messages
 
 
 def draw(
@@ -58,7 +58,7 @@ def draw(
     joined = (dropout, variational, residual, input_to_all, output_from_all)
     if run is not None and any(joined):
         raise typer.BadParameter("a run has its own network; --dropout, --residual and such go with --layers.")
-    with told_plainly():
+    with errors_as_messages():
         from deeprnn import DeepRNN
         from deeprnn.cli.size import check_drawn, weights
         from deeprnn.cli.terminal import write

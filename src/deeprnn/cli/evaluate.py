@@ -3,7 +3,7 @@
 import json
 
 from deeprnn.cli import options
-from deeprnn.cli.failures import told_plainly
+from deeprnn.cli.failures import errors_as_messages
 
 
 def evaluate(
@@ -17,14 +17,13 @@ def evaluate(
 
     Each file is read from the network's initial state on, and every character counts, the first one too.
     """
-    with told_plainly():
+    with errors_as_messages():
         from deeprnn.cli.figures import evaluate_shown, evaluation_rows
         from deeprnn.cli.terminal import print_rows, stderr, stdout, write
-        from deeprnn.tasks.text import read_documents
-        from deeprnn.training.device import choose_device, set_threads
-        from deeprnn.training.run import Run
+        from deeprnn.tasks.text import TextRun, read_documents
+        from deeprnn.training import choose_device, set_threads
 
-        opened = Run(run)
+        opened = TextRun(run)
         opened.read_plan()
         set_threads(threads)
         net, vocabulary = opened.load(choose_device(device))

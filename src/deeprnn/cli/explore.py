@@ -8,7 +8,7 @@ from typing import Annotated, TypeAlias
 import typer
 
 from deeprnn.cli import options
-from deeprnn.cli.failures import complain, told_plainly
+from deeprnn.cli.failures import errors_as_messages, print_error
 
 Out: TypeAlias = Annotated[
     Path | None,
@@ -28,15 +28,15 @@ def explore(run: options.RunArgument, out: Out = None, show: Open = False, threa
     One HTML file that needs no network and no server: the figures of deeprnn analyze, and the network itself, which
     runs in the page on held-out text and on what a person types.
     """
-    with told_plainly():
+    with errors_as_messages():
         missing = [name for name in ("polars", "plotly") if find_spec(name) is None]
         if missing:
-            complain(f"deeprnn explore needs {' and '.join(missing)}:  pip install 'deeprnn[analysis]'")
+            print_error(f"deeprnn explore needs {' and '.join(missing)}:  pip install 'deeprnn[analysis]'")
             raise typer.Exit(1)
         from deeprnn.cli.analyze import AnalysisDisplay
         from deeprnn.cli.terminal import stderr, write
         from deeprnn.explorer import explore as write_page
-        from deeprnn.training.device import set_threads
+        from deeprnn.training import set_threads
 
         set_threads(threads)
         with AnalysisDisplay(stderr()) as display:

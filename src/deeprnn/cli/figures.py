@@ -8,8 +8,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 if TYPE_CHECKING:
     from deeprnn import DeepRNN
-    from deeprnn.tasks.text import Document, Vocabulary
-    from deeprnn.training import Evaluation
+    from deeprnn.tasks.text import Document, Evaluation, Vocabulary
 
 
 def evaluate_shown(
@@ -20,8 +19,8 @@ def evaluate_shown(
     *,
     at_most: int | None = None,
 ) -> "Evaluation":
-    """`deeprnn.training.evaluate` with a bar, where the console is a terminal."""
-    from deeprnn.training import evaluate
+    """`deeprnn.tasks.text.evaluate` with a bar, where the console is a terminal."""
+    from deeprnn.tasks.text import evaluate
 
     columns = (TextColumn("evaluating", markup=False), BarColumn(bar_width=None), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:

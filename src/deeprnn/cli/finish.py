@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from deeprnn.cli.failures import complain, tell
+from deeprnn.cli.failures import print_error, print_exception
 
 if TYPE_CHECKING:
     from deeprnn.cli.terminal import Terminal
-    from deeprnn.training import EvaluationSpeed, Trained
+    from deeprnn.tasks.text import EvaluationSpeed, Trained
 
 
 LEAST_EVALUATED = 100_000
@@ -71,7 +71,7 @@ def finish(trained: "Trained", deadline: Deadline | None = None) -> None:
         draw(trained.net, run.drawing_file)
     rate = trained.characters / max(trained.seconds, 1e-9)
     rows = [
-        ("trained", f"{trained.steps:,} steps of {trained.batch} streams, {trained.characters:,} characters"),
+        ("trained", f"{trained.steps:,} steps of {trained.batch_size} streams, {trained.characters:,} characters"),
         ("time", f"{clock(trained.seconds)} at {rate:,.0f} characters/s"),
         ("diagram", str(run.drawing_file)),
     ]
@@ -84,7 +84,7 @@ def finish(trained: "Trained", deadline: Deadline | None = None) -> None:
     with _carrying_on("standard output", failed):
         console.check()
     if failed:
-        complain(
+        print_error(
             f"{run.path}: the training is finished and saved, but {' and '.join(failed)} failed (see above).\n"
             f"  When the cause is removed, this does the rest:  {resume_command(run.path)}"
         )
@@ -122,12 +122,12 @@ def _sample(trained: "Trained", console: "Terminal") -> str:
     from rich.panel import Panel
     from rich.text import Text
 
-    from deeprnn import training
     from deeprnn.cli.terminal import visible
+    from deeprnn.tasks.text import sample
 
     vocabulary = trained.vocabulary
     prompt = _prompt(vocabulary.decode(vocabulary.read(trained.corpus.held_out[0])[:60]))
-    written = training.sample(trained.net, vocabulary, prompt, length=400, temperature=0.7, seed=0)
+    written = sample(trained.net, vocabulary, prompt, length=400, temperature=0.7, seed=0)
     text = Text.assemble((visible(prompt), "dim"), visible(written))
     console.print(Panel(text, title="a sample", title_align="left"))
     return prompt
@@ -145,5 +145,5 @@ def _carrying_on(what: str, failed: list[str]) -> Generator[None]:
     try:
         yield
     except Exception as error:
-        tell(error)
+        print_exception(error)
         failed.append(what)

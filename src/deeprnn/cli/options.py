@@ -87,11 +87,11 @@ CheckpointSeconds: TypeAlias = Annotated[
 ]
 
 Batch: TypeAlias = Annotated[int, _option(_METHOD, "Sequences per batch.", min=1)]
-Window: TypeAlias = Annotated[int, _option(_METHOD, "Steps of backpropagation through time.", min=1)]
+Bptt: TypeAlias = Annotated[int, _option(_METHOD, "Steps of backpropagation through time (truncated).", min=1)]
 LearningRate: TypeAlias = Annotated[float, _option(_METHOD, "Peak learning rate of AdamW.")]
 WeightDecay: TypeAlias = Annotated[float, _option(_METHOD, "Weight decay of AdamW.", min=0)]
 WarmUp: TypeAlias = Annotated[int, _option(_METHOD, "Steps over which the learning rate rises to its peak.", min=0)]
-Clip: TypeAlias = Annotated[float, _option(_METHOD, "Clip the gradient norm to this value.")]
+MaxGradNorm: TypeAlias = Annotated[float, _option(_METHOD, "Clip the gradient norm to this value.")]
 Seed: TypeAlias = Annotated[
     int,
     _option(_METHOD, "Seed of the initial weights, the order of texts, and dropout.", min=0, max=_LAST_SEED),

@@ -43,17 +43,17 @@ class TrainingDisplay:
 
     def __call__(self, report: "Report") -> None:
         if report.steps is None:
-            self._bar.update(self._task, figures=f"{report.characters_per_second:,.0f} characters/s")
+            self._bar.update(self._task, figures=f"{report.throughput:,.0f} {report.unit}/s")
             return
-        bits = report.bits_per_character
+        bits = report.metrics["bits_per_character"]
         self._bits = bits if self._bits is None else 0.9 * self._bits + 0.1 * bits
         figures = (
             f"step {report.step:,} of {report.steps:,}   {self._bits:.3f} bits/character   "
-            f"{report.characters_per_second:,.0f} characters/s   {clock(report.seconds_left)} left"
+            f"{report.throughput:,.0f} {report.unit}/s   {clock(report.seconds_left)} left"
         )
         short = (
             f"{report.step:,}/{report.steps:,}  {self._bits:.3f} bits/character  "
-            f"{report.characters_per_second:,.0f} characters/s  {clock(report.seconds_left)} left"
+            f"{report.throughput:,.0f} {report.unit}/s  {clock(report.seconds_left)} left"
         )
         self._bar.update(self._task, description="training", total=report.steps, completed=report.step, figures=short)
         now = time.monotonic()

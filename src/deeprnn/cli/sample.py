@@ -1,7 +1,7 @@
 """`deeprnn sample`: text that a run generates."""
 
 from deeprnn.cli import options
-from deeprnn.cli.failures import note, told_plainly
+from deeprnn.cli.failures import errors_as_messages, print_note
 
 
 def sample(
@@ -14,27 +14,25 @@ def sample(
     device: options.Device = "auto",
 ) -> None:
     """Generate text with a trained network, a character at a time."""
-    with told_plainly():
+    with errors_as_messages():
         import sys
 
-        from deeprnn import training
         from deeprnn.cli.terminal import visible, write
-        from deeprnn.training.device import choose_device, set_threads
+        from deeprnn.tasks.text import TextRun, sample_pieces
+        from deeprnn.training import choose_device, set_threads
 
-        opened = training.Run(run)
+        opened = TextRun(run)
         opened.read_plan()
         set_threads(threads)
         net, vocabulary = opened.load(choose_device(device))
         unknown = [] if vocabulary.unknown is None else list(vocabulary.encode(prompt) == vocabulary.unknown)
         if any(unknown):
             lacking = "".join(sorted({c for c, lacks in zip(prompt, unknown, strict=True) if lacks}))
-            note(f"the network has never seen {lacking!r}; it reads an unknown character there.")
+            print_note(f"the network has never seen {lacking!r}; it reads an unknown character there.")
         shown = visible if sys.stdout is not None and sys.stdout.isatty() else str
         write(shown(prompt))
         try:
-            for piece in training.sample_pieces(
-                net, vocabulary, prompt, length=length, temperature=temperature, seed=seed
-            ):
+            for piece in sample_pieces(net, vocabulary, prompt, length=length, temperature=temperature, seed=seed):
                 write(shown(piece))
         finally:
             write("\n")

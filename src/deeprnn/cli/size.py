@@ -36,23 +36,23 @@ def check_drawn(count: int) -> None:
         )
 
 
-def check_trained(count: int, cells: "Sequence[Cell]", symbols: int, *, batch: int, window: int, width: int) -> None:
+def check_trained(count: int, cells: "Sequence[Cell]", symbols: int, *, batch: int, bptt: int, width: int) -> None:
     """Raises ValueError where training a network surely needs more memory than there is.
 
     Args:
         count: its weights.
         symbols: of the vocabulary.
-        batch, window: streams that are read, and steps of each that a gradient goes back.
+        batch, bptt: sequences in a batch, and steps of backpropagation through time.
         width: bytes of a number.
     """
-    states = batch * window * (sum(cell.output_width for cell in cells) + symbols)
+    states = batch * bptt * (sum(cell.output_width for cell in cells) + symbols)
     needed, there = width * (_IN_TRAINING * count + states), memory()
     if needed <= there:
         return
     what, remedy = (
         (f"its {count:.3g} weights", "fewer units or layers need less: --layers")
         if _IN_TRAINING * count > states
-        else (f"the states of {batch:,} streams of {window:,} steps", "--batch or --window of less needs less")
+        else (f"the states of {batch:,} sequences of {bptt:,} steps", "a smaller --batch or --bptt needs less")
     )
     raise ValueError(
         f"training this network needs at least {_gigabytes(needed)} GB for {what}, and this machine has "

@@ -10,15 +10,12 @@ import typer
 from typer._click.core import ParameterSource
 
 from deeprnn.cli import options
-from deeprnn.cli.failures import told_plainly
+from deeprnn.cli.failures import errors_as_messages
 from deeprnn.cli.finish import AFTERWARDS, LEAST_EVALUATED, Deadline, finish, resume_command
 
 if TYPE_CHECKING:
-    from deeprnn.tasks.text import Corpus, Vocabulary
-    from deeprnn.training import Run, Trained
+    from deeprnn.tasks.text import Corpus, TextRun, Trained, Vocabulary
 
-_BEGAN = time.monotonic()
-"""When the program began, or nearly: --minutes counts from here."""
 _EVALUATION = 1 / 16
 """About the part of the time that it takes to evaluate a quarter as many characters as were trained on."""
 
@@ -42,11 +39,11 @@ def train(
     overwrite: options.Overwrite = False,
     checkpoint_seconds: options.CheckpointSeconds = 30.0,
     batch: options.Batch = 32,
-    window: options.Window = 64,
+    bptt: options.Bptt = 64,
     learning_rate: options.LearningRate = 4e-3,
     weight_decay: options.WeightDecay = 0.01,
     warm_up: options.WarmUp = 100,
-    clip: options.Clip = 1.0,
+    max_grad_norm: options.MaxGradNorm = 1.0,
     seed: options.Seed = 0,
     threads: options.Threads = None,
     device: options.Device = "auto",
@@ -56,6 +53,7 @@ def train(
 
     Without options it trains on Python's own sources for three minutes.
     """
+    began = time.monotonic()
     asked: dict[str, Any] = {**context.params, "text": [*(text or []), *(more_text or [])]}
     present = [name for name in asked if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
     given = list(dict.fromkeys("text" if name == "more_text" else name for name in present))
@@ -71,33 +69,33 @@ def train(
         raise typer.BadParameter("--text and --corpus both name the text: give only one of them.")
     if resume and out is None:
         raise typer.BadParameter("--resume requires --out RUN.")
-    with told_plainly():
+    with errors_as_messages():
         directory = out or _claim_directory(asked["text"])
     begun = _Begun(directory)
     with (
-        told_plainly(resume=begun.resume_command),
+        errors_as_messages(resume=begun.resume_command),
         nullcontext() if out is not None else _removed_if_unused(directory),
     ):
-        from deeprnn.training.run import Run
+        from deeprnn.tasks.text import TextRun
 
-        run = Run(directory)
+        run = TextRun(directory)
         if resume and (run.exists or not {"text", "corpus"} & set(given)):
             begun.confirm()
             trained, deadline = _resume(run, asked, given), None
         else:
-            trained, deadline = _begin(run, asked, overwrite=overwrite)
+            trained, deadline = _begin(run, asked, began, overwrite=overwrite)
         finish(trained, deadline)
 
 
-def _begin(run: "Run", asked: Mapping[str, Any], *, overwrite: bool) -> "tuple[Trained, Deadline | None]":
-    from deeprnn import training
+def _begin(
+    run: "TextRun", asked: Mapping[str, Any], began: float, *, overwrite: bool
+) -> "tuple[Trained, Deadline | None]":
     from deeprnn.cli.progress import TrainingDisplay
     from deeprnn.cli.terminal import stdout
     from deeprnn.kernels import info, keep_memory
     from deeprnn.notation import parse_layers
-    from deeprnn.tasks.text import VOCABULARIES, Corpus
-    from deeprnn.training.device import set_threads
-    from deeprnn.training.trainer import make_fabric
+    from deeprnn.tasks import text
+    from deeprnn.training import make_fabric, set_threads
 
     console = stdout()
     cells = parse_layers(asked["layers"])
@@ -106,23 +104,23 @@ def _begin(run: "Run", asked: Mapping[str, Any], *, overwrite: bool) -> "tuple[T
     run.check_free(overwrite=overwrite)
     keep_memory()
     set_threads(settings.threads)
-    device = make_fabric(settings).device
-    corpus = Corpus.from_files(asked["text"]) if asked["text"] else Corpus.of_python()
-    vocabulary = VOCABULARIES[asked["vocabulary"]].of(corpus.training)
+    fabric = make_fabric(settings)
+    corpus = text.Corpus.from_files(asked["text"]) if asked["text"] else text.Corpus.of_python()
+    vocabulary = text.VOCABULARIES[asked["vocabulary"]].of(corpus.training)
     _check_size(cells, corpus, len(vocabulary), asked)
-    net = _build(cells, len(vocabulary), asked).to(device)
+    net = _build(cells, len(vocabulary), asked).to(fabric.device)
     _introduce(console, corpus, vocabulary, net)
     seconds = deadline = None
     if asked["steps"] is None:
         total = 60 * (asked["minutes"] or options.MINUTES)
         lengths = [len(vocabulary.read(document)) for document in corpus.held_out]
-        speed = training.EvaluationSpeed.measure(net)
-        deadline = Deadline(_BEGAN + total, speed, lengths)
+        speed = text.EvaluationSpeed.measure(net)
+        deadline = Deadline(began + total, speed, lengths)
         left = deadline.end - AFTERWARDS - time.monotonic()
         least, whole = (speed.seconds(lengths, at_most) for at_most in (LEAST_EVALUATED, None))
         seconds = max(left - min(max(least, left * _EVALUATION), left / 2, whole), total / 3)
     with TrainingDisplay(console) as display:
-        trained = training.train(
+        trained = text.train(
             net,
             corpus,
             vocabulary,
@@ -130,25 +128,26 @@ def _begin(run: "Run", asked: Mapping[str, Any], *, overwrite: bool) -> "tuple[T
             settings,
             steps=asked["steps"],
             seconds=seconds,
-            asked=None if seconds is None else {"minutes": asked["minutes"] or options.MINUTES},
+            metadata=None if seconds is None else {"minutes": asked["minutes"] or options.MINUTES},
             overwrite=overwrite,
+            fabric=fabric,
             progress=display,
         )
     return trained, deadline
 
 
-def _resume(run: "Run", asked: Mapping[str, Any], given: Sequence[str]) -> "Trained":
-    from deeprnn import training
+def _resume(run: "TextRun", asked: Mapping[str, Any], given: Sequence[str]) -> "Trained":
     from deeprnn.cli.progress import TrainingDisplay
     from deeprnn.cli.terminal import stdout, visible
     from deeprnn.kernels import keep_memory
+    from deeprnn.tasks import text
 
     _check_unchanged(run, asked, given)
     keep_memory()
     console = stdout()
     console.print(f"resuming {visible(str(run.path))}", soft_wrap=True)
     with TrainingDisplay(console) as display:
-        return training.resume(run.path, progress=display)
+        return text.resume(run.path, progress=display)
 
 
 def _settings(asked: Mapping[str, Any]) -> Any:
@@ -179,10 +178,10 @@ def _check_size(cells: Sequence[Any], corpus: "Corpus", symbols: int, asked: Map
     count = weights(
         cells, symbols, symbols, input_to_all=asked["input_to_all"], output_from_all=asked["output_from_all"]
     )
-    window = min(asked["window"], length)
-    batch = min(asked["batch"], max(length // window, 1))
+    bptt = min(asked["bptt"], length)
+    batch = min(asked["batch"], max(length // bptt, 1))
     width = {"64-true": 8, "bf16-true": 2}.get(asked["precision"], 4)
-    check_trained(count, cells, symbols, batch=batch, window=window, width=width)
+    check_trained(count, cells, symbols, batch=batch, bptt=bptt, width=width)
 
 
 def _introduce(console: Any, corpus: "Corpus", vocabulary: "Vocabulary", net: Any) -> None:
@@ -199,7 +198,7 @@ def _introduce(console: Any, corpus: "Corpus", vocabulary: "Vocabulary", net: An
     print_rows(console, "", rows)
 
 
-def _check_unchanged(run: "Run", asked: Mapping[str, Any], given: Sequence[str]) -> None:
+def _check_unchanged(run: "TextRun", asked: Mapping[str, Any], given: Sequence[str]) -> None:
     """Raises ValueError where an option that was given is not what the run was begun with."""
     from dataclasses import fields
 
@@ -209,7 +208,7 @@ def _check_unchanged(run: "Run", asked: Mapping[str, Any], given: Sequence[str])
     plan, config = run.read_plan(), read_config(run.path)
     stored: dict[str, Any] = {field.name: getattr(plan.settings, field.name) for field in fields(plan.settings)}
     stored |= {name: config.get(name) for name in _NET_OPTIONS}
-    stored |= {"minutes": plan.asked.get("minutes"), "vocabulary": run.load_vocabulary().kind}
+    stored |= {"minutes": plan.metadata.get("minutes"), "vocabulary": run.load_vocabulary().kind}
     wanted = dict(asked)
     if "layers" in given:
         wanted["layers"], stored["layers"] = tuple(parse_layers(asked["layers"])), run.load_net().cells
@@ -217,8 +216,8 @@ def _check_unchanged(run: "Run", asked: Mapping[str, Any], given: Sequence[str])
         wanted["text"] = [str(path.resolve()) for path in asked["text"]]
         stored["text"] = (plan.source or {}).get("paths")
     stored["corpus"] = (plan.source or {}).get("kind")
-    timed = plan.course is None or plan.seconds is not None  # then the steps were planned, not given
-    stored["steps"] = None if timed or plan.course is None else plan.course.planned
+    timed = plan.schedule is None or plan.seconds is not None  # then the steps were planned, not given
+    stored["steps"] = None if timed or plan.schedule is None else plan.schedule.planned
     for name in given:
         if name in stored and wanted[name] != stored[name]:
             before = "" if name in ("text", "layers", "corpus") or stored[name] is None else f" ({stored[name]})"

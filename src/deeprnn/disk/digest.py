@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from deeprnn.disk.note import Note
+from deeprnn.disk.file_warning import FileWarning
 
 
 def of_json(content: Any) -> str:
@@ -49,18 +49,18 @@ def check(path: Path, carried: Any, actual: str, remedy: str) -> None:
         ValueError: they differ.
 
     Warns:
-        Note: the file carries none.
+        FileWarning: the file carries none.
     """
     if carried is None:
-        note_missing(path)
+        warn_missing(path)
     elif carried != actual:
         raise ValueError(f"{path} is damaged: its contents do not match the digest that it carries.\n  {remedy}")
 
 
-def note_missing(path: Path) -> None:
-    """Warns, with a Note, that a file carries no digest."""
+def warn_missing(path: Path) -> None:
+    """Warns, with a FileWarning, that a file carries no digest."""
     warnings.warn(
         f"{path} carries no digest (an older version or another program wrote it): damage to it would go unseen.",
-        Note,
+        FileWarning,
         stacklevel=2,
     )

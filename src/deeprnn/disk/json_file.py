@@ -47,7 +47,7 @@ def read(path: Path, format_name: str, remedy: str = "Restore it from a copy.") 
         OSError: it can't be read.
 
     Warns:
-        Note: it carries no digest.
+        FileWarning: it carries no digest.
     """
     content = read_any(path, remedy)
     if content.get("format") != format_name:

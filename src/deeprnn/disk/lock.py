@@ -11,8 +11,8 @@ from pathlib import Path
 from types import TracebackType
 
 from deeprnn.disk import flock
+from deeprnn.disk.file_warning import FileWarning
 from deeprnn.disk.marks import LOCK, ForeignFileError, is_ours
-from deeprnn.disk.note import Note
 
 NAME = ".deeprnn.lock"
 FORMAT = "deeprnn lock 1"
@@ -38,7 +38,7 @@ class Lock:
         HeldError: another process holds it. OSError: it can't be made or written.
 
     Warns:
-        Note: its file system has no locks, so that nothing keeps a second process out.
+        FileWarning: its file system has no locks, so that nothing keeps a second process out.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -105,7 +105,7 @@ class Lock:
             if taken is None:
                 warnings.warn(
                     f"the file system of {self.directory} has no locks: nothing keeps a second training out of it.",
-                    Note,
+                    FileWarning,
                     stacklevel=3,
                 )
             return descriptor
@@ -156,5 +156,5 @@ def _who_holds(directory: Path, content: bytes) -> str:
         who = "another process"
     return (
         f"{directory} is being written by {who}.\n"
-        f"  Wait until it ends, or stop it, or choose another directory: --out runs/NAME"
+        f"  Wait until it ends, or stop it, or choose another directory: `out=runs/NAME`"
     )

@@ -50,7 +50,7 @@ MANIFEST = Mark(
         _json("manifest ").pattern + rb'|\A\{\s*"source"\s*:[^\0]{0,9999}?"python"\s*:\s*"3[^\0]*"documents"\s*:'
     ),
 )
-METRICS = Mark("the course of a training", re.compile(rb"\Astep,characters,seconds,bits_per_character,"))
+METRICS = Mark("the metrics of a training", re.compile(rb"\Astep,\w+,seconds,[\w,]*learning_rate,gradient_norm"))
 CHECKPOINT = Mark("a checkpoint", re.compile(rb"deeprnn checkpoint \d"))
 EVALUATION = Mark(
     "a run's held-out figures", re.compile(_json("evaluation ").pattern + rb'|\A\{\s*"bits_per_character"\s*:')

@@ -76,7 +76,7 @@ def read(
         ValueError: damaged, truncated, of another kind, or not what is expected; nothing large is allocated before.
 
     Warns:
-        Note: it carries no digest.
+        FileWarning: it carries no digest.
     """
     about = read_about(path)
     try:

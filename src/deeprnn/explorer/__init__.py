@@ -6,7 +6,7 @@ from deeprnn.disk import atomic, marks
 from deeprnn.explorer.content import gather_content
 from deeprnn.explorer.fitted import Progress
 from deeprnn.explorer.page import render
-from deeprnn.training import Run
+from deeprnn.tasks.text import TextRun
 
 
 def explore(run: str | Path, out: str | Path | None = None, *, progress: Progress | None = None) -> Path:
@@ -27,7 +27,7 @@ def explore(run: str | Path, out: str | Path | None = None, *, progress: Progres
             the page can't be written; what stood there before remains.
     """
     path = Path(run)
-    out = Run(path).page_file if out is None else Path(out)
+    out = TextRun(path).page_file if out is None else Path(out)
     if not out.parent.is_dir() or out.is_dir():
         raise FileNotFoundError(f"the page can't be written to {out}: give a file's name in a directory that exists.")
     marks.check_replaceable(out, marks.PAGE)  # before minutes are spent

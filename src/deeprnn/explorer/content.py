@@ -14,8 +14,7 @@ from deeprnn.explorer.figures import is_stale, measured
 from deeprnn.explorer.fitted import Fitted, Progress, fit
 from deeprnn.explorer.how import how_each_was_made
 from deeprnn.explorer.texts import choose, describe_labels, describe_vocabulary
-from deeprnn.tasks.text import Vocabulary
-from deeprnn.training import Run
+from deeprnn.tasks.text import TextRun, Vocabulary
 
 FORMAT = "deeprnn page 1"
 
@@ -40,7 +39,7 @@ def gather_content(path: Path, progress: Progress) -> Content:
         RunError, TextError, OSError: there is no run, or its texts have changed.
         FileNotFoundError: it has not been analyzed; the message says how. ValueError: a file is damaged.
     """
-    run = Run(path)
+    run = TextRun(path)
     run.read_plan()
     figures = measured(path)
     net, vocabulary = run.load()

@@ -12,17 +12,17 @@ from deeprnn.analysis.report.material import gather, untrained
 from deeprnn.deep import DeepRNN
 from deeprnn.disk import tensor_file
 from deeprnn.explorer.texts import Texts
-from deeprnn.tasks.text import Vocabulary
-from deeprnn.training import Run
+from deeprnn.tasks.text import TextRun, Vocabulary
+from deeprnn.tasks.text.run import COLUMNS
 from deeprnn.training.checkpoint import checkpoint_paths, newest_checkpoint
-from deeprnn.training.metrics import COLUMNS, read_rows
+from deeprnn.training.metrics import read_rows
 
 _FILES, _PER_FILE, _LOOKED_AT = 32, 1_000, 4_000
 _ROWS = 600
 """Rows of the training's table that are drawn at most; more would lie on the same pixels."""
 
 
-def course_of(run: Run, net: DeepRNN, texts: Texts, vocabulary: Vocabulary) -> dict[str, Any]:
+def course_of(run: TextRun, net: DeepRNN, texts: Texts, vocabulary: Vocabulary) -> dict[str, Any]:
     """The rows of `metrics.csv`, and held-out bits per character of the net untrained, of every checkpoint that the
     run keeps, and of the net as it is, all on the same characters.
 
@@ -79,7 +79,7 @@ def _load(path: Path, like: DeepRNN) -> DeepRNN | None:
     return one
 
 
-def _read_steps(run: Run) -> list[tuple[int, int, float, float]]:
+def _read_steps(run: TextRun) -> list[tuple[int, int, float, float]]:
     """(step, characters, seconds, bits per character) of each row of the table; none where there is no table."""
     path, newest = run.metrics_file, newest_checkpoint(run.checkpoints)
     if not path.exists():
@@ -87,11 +87,11 @@ def _read_steps(run: Run) -> list[tuple[int, int, float, float]]:
     with suppress(FileNotFoundError):  # removed meanwhile by a training that is under way
         about = {} if newest is None else tensor_file.read_about(newest)
         if about.get("rows") is not None:
-            read_rows(path, int(about["step"]), about["rows"])
+            read_rows(path, COLUMNS, int(about["step"]), about["rows"])
     try:
         return [
             (int(row["step"]), int(row["characters"]), float(row["seconds"]), float(row["bits_per_character"]))
-            for row in csv.DictReader(read_rows(path), COLUMNS)
+            for row in csv.DictReader(read_rows(path, COLUMNS), COLUMNS)
         ]
     except ValueError as error:
         raise ValueError(f"{path} is damaged ({error}).\n  Restore it from a copy, or delete it.") from error

@@ -11,9 +11,9 @@ table = pl.read_parquet("{run}/analysis.parquet")  # written by: deeprnn analyze
 
 _NET = """
 import torch
-from deeprnn.training import Run
+from deeprnn.tasks.text import TextRun
 
-run = Run(Path("{run}"))
+run = TextRun(Path("{run}"))
 net, vocabulary = run.load_net().eval(), run.load_vocabulary()
 x = torch.from_numpy(vocabulary.encode("def read(self):\\n    return 1\\n" * 4)).long()[:, None]  # (T, B)
 """

@@ -12,7 +12,9 @@ from torch import Tensor
 from deeprnn.disk import atomic, marks, tensor_file
 from deeprnn.training.errors import RunError, writing
 
-FORMAT = "deeprnn checkpoint 1"
+FORMAT = "deeprnn checkpoint 2"
+_FORMER = "deeprnn checkpoint 1"
+"""Still read: the sums since the last row of `metrics.csv` were of the loss, where they are of its metrics now."""
 KEPT = 2
 """How many checkpoints stay on disk: the newest, and one to fall back on."""
 NAME = re.compile(r"step-(\d{9})\.safetensors", re.ASCII)
@@ -23,7 +25,7 @@ class Checkpoint:
     """A training between two steps.
 
     Attributes:
-        step: steps that are done; with the run's seed it says which text comes next.
+        step: steps that are done; with the run's seed it says which batch comes next.
         tensors: weights, AdamW's moments, carried state, the random generators, what the next metrics row has
             gathered so far; by name.
         identity: of the run that it belongs to (see `Plan.identity`); None for one of an older run.
@@ -98,21 +100,23 @@ def read_checkpoint(path: Path, expected: Mapping[str, Tensor], identity: str | 
         message = str(error) if remedy in str(error) else f"{error}\n  {remedy}"
         raise RunError(message) from error
     if identity is not None and about.get("identity") not in (None, identity):
-        raise RunError(f"{path} belongs to another run: another text, vocabulary, network or settings.\n  {remedy}")
+        raise RunError(f"{path} belongs to another run: another network, other data or other settings.\n  {remedy}")
+    if about["format"] == _FORMER:
+        tensors["metrics"][1:] = 0.0  # the next row is the mean of the steps from here on
     return Checkpoint(int(about["step"]), tensors, about.get("identity"), about.get("rows"))
 
 
 def _remedy(path: Path) -> str:
     older = [other for other in checkpoint_paths(path.parent) if other != path]
     if older:
-        return f"Delete it, and --resume continues from {older[0].name}."
-    return "Restore it from a copy, or train anew with --overwrite."
+        return f"Delete it, and `resume(out)` continues from {older[0].name}."
+    return "Restore it from a copy, or train anew with `overwrite=True`."
 
 
 def _check_about(path: Path, about: Mapping[str, Any]) -> None:
     step, name = str(about.get("step")), NAME.fullmatch(path.name)
     if (
-        about.get("format") != FORMAT
+        about.get("format") not in (FORMAT, _FORMER)
         or not (step.isascii() and step.isdecimal())
         or name is None
         or int(name[1]) != int(step)

@@ -5,7 +5,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-from deeprnn.disk.note import Note
+from deeprnn.disk.file_warning import FileWarning
 
 
 class RunError(RuntimeError):
@@ -29,9 +29,9 @@ class Stopped(KeyboardInterrupt):
         super().__init__(f"Stopped at step {step:,} of {steps:,}; all is saved in {path}.")
 
 
-def note(message: str) -> None:
-    """Warns of something that a run's owner should know, and that stops nothing."""
-    warnings.warn(message, Note, stacklevel=3)
+def warn(message: str) -> None:
+    """Issues a FileWarning about a run."""
+    warnings.warn(message, FileWarning, stacklevel=3)
 
 
 @contextmanager
@@ -50,7 +50,7 @@ def writing(path: Path) -> Generator[None]:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise RunError(
             f"{path} could not be written: {reason}.\n"
-            f"  What was written before is whole. Make room or allow writing there, then continue with --resume."
+            f"  What was written before is whole. Make room or allow writing there, then continue with `resume(out)`."
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and a closed terminal taken as a wish, so that a step is never cut in two."""
+"""Ctrl-C, SIGTERM and a closed terminal as a request that is granted between two steps."""
 
 import signal
 import threading
@@ -9,14 +9,14 @@ _SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if
 
 
 class Interrupts:
-    """Within the block, `asked` becomes True when an interrupt comes; a second one interrupts at once.
+    """Within the block, `requested` becomes True when an interrupt comes; a second one interrupts at once.
 
     Signals reach a program's main thread only: elsewhere the block changes nothing. A signal that the program was
     started to ignore (`nohup`, a shell's background job) stays ignored.
     """
 
     def __init__(self) -> None:
-        self.asked = False
+        self.requested = False
         self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> "Interrupts":
@@ -24,7 +24,7 @@ class Interrupts:
             for number in _SIGNALS:
                 if signal.getsignal(number) is signal.SIG_IGN:
                     continue
-                self._before[number] = signal.signal(number, self._note)
+                self._before[number] = signal.signal(number, self._handle)
         return self
 
     def __exit__(
@@ -33,7 +33,7 @@ class Interrupts:
         for number, handler in self._before.items():
             signal.signal(number, signal.SIG_DFL if handler is None else handler)  # None: not set from Python
 
-    def _note(self, _number: int, _frame: FrameType | None) -> None:
-        if self.asked:
+    def _handle(self, _number: int, _frame: FrameType | None) -> None:
+        if self.requested:
             raise KeyboardInterrupt
-        self.asked = True
+        self.requested = True

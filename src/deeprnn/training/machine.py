@@ -1,4 +1,4 @@
-"""What computed a training, so that one which goes on elsewhere can say that its bits will differ."""
+"""What computed a training, so that one that is resumed elsewhere can say that its bits will differ."""
 
 import os
 import platform
@@ -71,19 +71,19 @@ class Machine:
 
 
 @dataclass(frozen=True)
-class Stretch:
-    """Steps that one machine computed: from step `first` on, until the next stretch begins."""
+class Segment:
+    """Steps that one machine computed: from step `first` on, until the next segment begins."""
 
     first: int
     machine: Machine
 
 
-def continued(stretches: Sequence[Stretch], step: int, machine: Machine) -> tuple[Stretch, ...]:
-    """The stretches of a training that `machine` continues from `step`; of later steps nothing is left."""
-    before = [stretch for stretch in stretches if stretch.first < step]
+def append_segment(segments: Sequence[Segment], step: int, machine: Machine) -> tuple[Segment, ...]:
+    """The segments of a training that `machine` continues from `step`; of later steps nothing is left."""
+    before = [segment for segment in segments if segment.first < step]
     if before and before[-1].machine == machine:
         return tuple(before)
-    return (*before, Stretch(step, machine))
+    return (*before, Segment(step, machine))
 
 
 def differences(before: Machine, now: Machine) -> str:
@@ -98,10 +98,12 @@ def differences(before: Machine, now: Machine) -> str:
         field.name.replace("_", " "): (getattr(before, field.name), getattr(now, field.name))
         for field in fields(Machine)
     }
-    return "; ".join(f"{name} {_said(old)}, now {_said(new)}" for name, (old, new) in named.items() if old != new)
+    return "; ".join(
+        f"{name} {_in_words(old)}, now {_in_words(new)}" for name, (old, new) in named.items() if old != new
+    )
 
 
-def _said(value: Any) -> str:
+def _in_words(value: Any) -> str:
     return " ".join(value) if isinstance(value, tuple) else str(value)
 
 

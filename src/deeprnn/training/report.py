@@ -1,8 +1,7 @@
-"""How far a training is, told a few times a second."""
+"""The progress of a training, reported a few times a second."""
 
-import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -19,8 +18,9 @@ class Report:
     Attributes:
         step: steps that are done.
         steps: all steps; None while the speed is being measured, before the first one.
-        bits_per_character: of the training text, mean since the report before.
-        characters_per_second: likewise.
+        metrics: the loss's metrics, means since the report before; empty while the speed is being measured.
+        throughput: the batches' units per second, since the report before.
+        unit: the unit, such as "samples".
         learning_rate: of the last step.
         seconds: time spent on the steps so far.
         seconds_left: what remains at this speed.
@@ -28,8 +28,9 @@ class Report:
 
     step: int
     steps: int | None
-    bits_per_character: float
-    characters_per_second: float
+    metrics: Mapping[str, float]
+    throughput: float
+    unit: str
     learning_rate: float
     seconds: float
     seconds_left: float
@@ -43,13 +44,13 @@ class Reporter:
 
     def __init__(self, trainer: Trainer) -> None:
         self._trainer = trainer
-        self._rates: list[float] = []  # characters a second, smoothed
+        self._rates: list[float] = []  # units per second, smoothed
         self._began = time.perf_counter()
-        self._losses: list[float] = []
+        self._metrics: list[Mapping[str, float]] = []
         self._rate = self._seconds = 0.0
 
-    def add(self, loss: float, rate: float, seconds: float) -> None:
-        self._losses.append(loss)
+    def add(self, metrics: Mapping[str, float], rate: float, seconds: float) -> None:
+        self._metrics.append(metrics)
         self._rate, self._seconds = rate, seconds
 
     @property
@@ -57,11 +58,19 @@ class Reporter:
         return time.perf_counter() - self._began >= _SECONDS
 
     def report(self) -> Report:
-        now, trainer = time.perf_counter(), self._trainer
-        per_second = len(self._losses) * trainer.characters / max(now - self._began, 1e-9)
-        self._rates = [*self._rates[-19:], per_second]
-        smooth = sum(self._rates) / len(self._rates)
-        bits = sum(self._losses) / len(self._losses) / math.log(2)
-        self._losses, self._began = [], now
-        left = (trainer.steps - trainer.step) * trainer.characters / smooth
-        return Report(trainer.step, trainer.steps, bits, smooth, self._rate, self._seconds, left)
+        now, trainer, count = time.perf_counter(), self._trainer, len(self._metrics)
+        units = trainer.batches.units_per_batch
+        self._rates = [*self._rates[-19:], count * units / max(now - self._began, 1e-9)]
+        throughput = sum(self._rates) / len(self._rates)
+        means = {name: sum(step[name] for step in self._metrics) / count for name in self._metrics[0]}
+        self._metrics, self._began = [], now
+        return Report(
+            step=trainer.step,
+            steps=trainer.steps,
+            metrics=means,
+            throughput=throughput,
+            unit=trainer.batches.unit,
+            learning_rate=self._rate,
+            seconds=self._seconds,
+            seconds_left=(trainer.steps - trainer.step) * units / throughput,
+        )

@@ -5,7 +5,7 @@ from statistics import median
 
 
 @dataclass(frozen=True)
-class Course:
+class Schedule:
     """How many steps a training takes; planned before the first one, and changed only to keep to its time.
 
     Attributes:
@@ -20,26 +20,26 @@ class Course:
         first, end = 0, self.planned
         for at, moved in self.changes:
             if not (first <= at < end and at < moved):
-                raise ValueError(f"a course of {self.planned} steps has no changes {self.changes}")
+                raise ValueError(f"a schedule of {self.planned} steps has no changes {self.changes}")
             first, end = at, moved
         if end < 1:
-            raise ValueError(f"a course has at least one step, not {end}")
+            raise ValueError(f"a schedule has at least one step, not {end}")
 
     @property
     def steps(self) -> int:
         """All steps."""
         return self.changes[-1][1] if self.changes else self.planned
 
-    def change(self, at: int, end: int) -> "Course":
-        """The course with its end moved, decided before step `at`.
+    def change(self, at: int, end: int) -> "Schedule":
+        """The schedule with its end moved, decided before step `at`.
 
         Raises:
             ValueError: the end is not after `at`, or `at` is not a step that is still to be taken.
         """
         return replace(self, changes=(*self.changes, (at, end)))
 
-    def part(self, step: int) -> float:
-        """The part of the course that lies behind before `step`, 0 to 1: what is left goes by faster or slower."""
+    def progress(self, step: int) -> float:
+        """The share of the schedule that is done before `step`, 0 to 1: what is left goes by faster or slower."""
         behind, first, end = 0.0, 0, self.planned
         for at, moved in self.changes:
             if step < at:
@@ -48,27 +48,27 @@ class Course:
             first, end = at, moved
         return behind + (1 - behind) * (step - first) / (end - first)
 
-    def learning_rate(self, step: int, *, highest: float, warm_up: int) -> float:
+    def learning_rate(self, step: int, *, peak: float, warm_up: int) -> float:
         """A straight rise over the first steps, then a straight fall to 0 (Defazio et al. 2023).
 
         Args:
             step: 0 to steps - 1.
-            highest: the rate at the end of the rise.
+            peak: the rate at the end of the rise.
             warm_up: steps of the rise, a tenth of those planned at most; where the end moves before it is over, they
                 shrink or stretch with all that is left.
 
-        >>> [round(Course(40).learning_rate(step, highest=1.0, warm_up=4), 2) for step in (0, 1, 3, 4, 22, 39)]
+        >>> [round(Schedule(40).learning_rate(step, peak=1.0, warm_up=4), 2) for step in (0, 1, 3, 4, 22, 39)]
         [0.25, 0.5, 1.0, 1.0, 0.5, 0.03]
         """
         rise = min(warm_up, self.planned // 10) / self.planned
-        part = self.part(step)
-        if part < rise:
-            return highest * min((part + 1 / self.planned) / rise, 1.0)
-        return highest * (1 - part) / (1 - rise)
+        progress = self.progress(step)
+        if progress < rise:
+            return peak * min((progress + 1 / self.planned) / rise, 1.0)
+        return peak * (1 - progress) / (1 - rise)
 
 
-class TimeKeeper:
-    """Watches how fast the steps go, and moves the end where they plainly need more than their time, or less.
+class TimeBudget:
+    """The time that the steps are to fit in: where they plainly need more of it, or less, it moves the end.
 
     Args:
         seconds: the time for all steps.
@@ -82,30 +82,30 @@ class TimeKeeper:
         self._before: float | None = None
 
     def add(self, seconds: float) -> None:
-        """Takes note of a step's time."""
+        """Counts a step's time."""
         self._spent += seconds
         self._recent.append(seconds)
 
-    def better_end(self, step: int, course: Course) -> int | None:
-        """An end for the course, decided before `step`, that keeps the time; None where the present one does."""
-        if step >= course.steps or sum(self._recent) < _WATCHED * self._seconds:
+    def revised_end(self, step: int, schedule: Schedule) -> int | None:
+        """An end for the schedule, decided before `step`, that keeps the time; None where the present one does."""
+        if step >= schedule.steps or sum(self._recent) < _WATCHED * self._seconds:
             return None
         now, before = median(self._recent), self._before
         self._recent, self._before = [], now
         if before is None:
             return None
-        if course.changes and step <= course.changes[-1][0]:
+        if schedule.changes and step <= schedule.changes[-1][0]:
             return None  # these steps were taken before, in a process that was killed
         # Two looks must agree: a disturbance that is over by the next one moves nothing.
         slow, fast = max(now, before), min(now, before)
-        left, time = course.steps - step, self._seconds - self._spent
+        left, time = schedule.steps - step, self._seconds - self._spent
         tolerated = max(_TOLERATED * self._seconds, _TOLERATED_SECONDS)
         if left * fast - time > tolerated:
-            end = step + max(int(time / fast), course.planned // 50, 1)
-            return end if end < course.steps else None
+            end = step + max(int(time / fast), schedule.planned // 50, 1)
+            return end if end < schedule.steps else None
         if time - left * slow > tolerated:
             end = step + int(time / slow)
-            return end if end > course.steps else None
+            return end if end > schedule.steps else None
         return None
 
 

@@ -15,25 +15,25 @@ class Settings:
     """The settings of a run, all with defaults that suit a small network on a CPU.
 
     Attributes:
-        batch: B, streams of text that are read side by side.
-        window: T, the steps through which a gradient goes back; the state is carried on beyond it.
-        learning_rate: AdamW's, at its highest.
-        weight_decay: AdamW's, of the weight matrices; biases and gains have none.
-        warm_up: steps in which the learning rate rises, at most a tenth of all; then it falls straight to 0.
-        clip: the largest norm of a step's gradient; longer ones are shortened to it.
-        seed: decides the order of the texts and dropout; of `deeprnn train` also the first weights.
+        batch: B, the sequences in a batch.
+        bptt: T, the steps of backpropagation through time; the state is carried beyond them.
+        learning_rate: the peak learning rate of AdamW.
+        weight_decay: the weight decay of AdamW, for weight matrices; biases and gains have none.
+        warm_up: the steps in which the learning rate rises, at most a tenth of all; then it falls straight to 0.
+        max_grad_norm: the norm that the gradient is clipped to.
+        seed: the seed of the data's order and of dropout.
         threads: torch's threads; None leaves them as they are.
         device: "auto", "cpu", "cuda", "cuda:1", "mps".
         precision: see `Precision`.
-        checkpoint_seconds: how much work a crash may cost.
+        checkpoint_seconds: the seconds between two checkpoints: the work that a crash may cost.
     """
 
     batch: int = 32
-    window: int = 64
+    bptt: int = 64
     learning_rate: float = 4e-3
     weight_decay: float = 0.01
     warm_up: int = 100
-    clip: float = 1.0
+    max_grad_norm: float = 1.0
     seed: int = 0
     threads: int | None = None
     device: str = "auto"
@@ -44,11 +44,11 @@ class Settings:
         for field in fields(self):
             object.__setattr__(self, field.name, _as_declared(field.name, getattr(self, field.name), field.default))
         self._need("batch", self.batch >= 1, "at least 1")
-        self._need("window", self.window >= 1, "at least 1")
+        self._need("bptt", self.bptt >= 1, "at least 1")
         self._need("learning_rate", 0 < self.learning_rate < float("inf"), "a finite number greater than 0")
         self._need("weight_decay", 0 <= self.weight_decay < float("inf"), "a finite number, 0 or more")
         self._need("warm_up", self.warm_up >= 0, "0 or more")
-        self._need("clip", self.clip > 0, "greater than 0")
+        self._need("max_grad_norm", self.max_grad_norm > 0, "greater than 0")
         self._need("seed", 0 <= self.seed < 2**63, "0 or more, below 2**63")
         self._need("threads", self.threads is None or 1 <= self.threads <= 1024, "1 to 1024")
         self._need("precision", self.precision in get_args(Precision), f"one of {', '.join(get_args(Precision))}")
@@ -74,8 +74,7 @@ class Settings:
 
     def _need(self, name: str, holds: bool, what: str) -> None:
         if not holds:
-            option = name.replace("_", "-")
-            raise ValueError(f"--{option} must be {what}, got {getattr(self, name)} ({name} of Settings).")
+            raise ValueError(f"`{name}` must be {what}, got {getattr(self, name)}.")
 
 
 def _as_declared(name: str, value: Any, default: Any) -> Any:

@@ -1,104 +1,122 @@
-"""A network in training, one window at a time: what a checkpoint holds, in memory."""
+"""A network in training, one batch at a time: what a checkpoint holds, in memory."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from deeprnn.deep import DeepRNN
-from deeprnn.tasks.text import Streams
-from deeprnn.training.device import choose_device
-from deeprnn.training.schedule import Course
+from deeprnn.training.schedule import Schedule
 from deeprnn.training.settings import Settings
+from deeprnn.training.task import Batches, Loss, rows_of_rank
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 
-class NextSymbol(nn.Module):
-    """A network and its loss over one window, with tensors alone going in and out, as Fabric wants them."""
+class NetWithLoss(nn.Module):
+    """A network and its loss over one batch, with nothing but tensors going in and out, as Fabric wants them."""
 
-    def __init__(self, net: DeepRNN) -> None:
+    def __init__(self, net: DeepRNN, loss: Loss) -> None:
         super().__init__()
         self.net = net
+        self.loss = loss
         _, self._form = pytree.tree_flatten(net.initial_state(1))
 
     def forward(
-        self, inputs: Tensor, targets: Tensor, resets: Tensor | None, state: list[Tensor]
-    ) -> tuple[Tensor, list[Tensor]]:
-        """The mean of -ln p(target) over a window (T, B), and the state after it as a list of tensors."""
-        result = self.net(inputs, pytree.tree_unflatten(state, self._form), resets=resets)
-        assert result.output is not None
-        loss = F.cross_entropy(result.output.flatten(0, 1).float(), targets.flatten())
+        self,
+        inputs: Tensor,
+        targets: Tensor,
+        resets: Tensor | None,
+        lengths: Tensor | None,
+        state: list[Tensor],
+    ) -> tuple[Tensor, dict[str, Tensor], list[Tensor]]:
+        """The loss, its metrics, and the state after the batch as a list of tensors."""
+        result = self.net(inputs, pytree.tree_unflatten(state, self._form), resets=resets, lengths=lengths)
+        loss, metrics = self.loss(result, targets)
         after, _ = pytree.tree_flatten(result.state.detach())
-        return loss, after
+        return loss, {name: metrics[name].detach() for name in self.loss.metrics}, after
 
 
 @dataclass(frozen=True)
 class Step:
-    """What one step gives: the loss in nats a character, the gradient's norm before clipping, the rate."""
+    """What one step gives: the loss, its metrics, the gradient's norm before clipping, the learning rate."""
 
     loss: Tensor
+    metrics: Mapping[str, Tensor]
     gradient_norm: Tensor
     learning_rate: float
 
 
 class Trainer:
-    """Weights, AdamW's moments, carried state and random generators, advanced window by window.
+    """Weights, AdamW's moments, carried state and random generators, advanced batch by batch.
 
     Args:
         net: trained in place.
-        streams: the text.
+        batches: the data.
+        loss: what is minimised.
         settings: how.
-        course: all steps, which the learning rate depends on.
+        schedule: the steps, which the learning rate depends on.
+        fabric: from `make_fabric(settings)`.
+
+    Raises:
+        ValueError: the rows of a batch can't be divided evenly over the processes.
     """
 
-    def __init__(self, net: DeepRNN, streams: Streams, settings: Settings, course: Course) -> None:
+    def __init__(
+        self, net: DeepRNN, batches: Batches, loss: Loss, settings: Settings, schedule: Schedule, fabric: "Fabric"
+    ) -> None:
         self.net = net
         self.step = 0
-        self.course = course
-        self.characters = streams.characters
-        self._streams = streams
+        self.schedule = schedule
+        self.batches = batches
         self._settings = settings
-        self._fabric = make_fabric(settings)
+        self._fabric = fabric
         for weight in net.parameters():
             # Into memory of torch's own alignment, which a file's is not: a product's last bits can depend on it.
             weight.data = weight.data.clone()
-        self._module = self._fabric.setup_module(NextSymbol(net))
-        self._optimizer = self._fabric.setup_optimizers(_adamw(net, settings))
-        # The first window's first step is a reset everywhere: a learned state is reached from there.
-        self._state: list[Tensor] = pytree.tree_flatten(net.initial_state(streams.batch).detach())[0]
+        self._module = fabric.setup_module(NetWithLoss(net, loss))
+        self._optimizer: Any = fabric.setup_optimizers(_adamw(net, settings))
+        rows = rows_of_rank(batches.batch_size, fabric.global_rank, fabric.world_size)
+        # The first batch's first step is a reset everywhere: a learned state is reached from there.
+        self._state: list[Tensor] = pytree.tree_flatten(net.initial_state(rows.stop - rows.start).detach())[0]
         net.train()
         torch.manual_seed(settings.seed)
 
     @property
     def steps(self) -> int:
         """All steps."""
-        return self.course.steps
+        return self.schedule.steps
 
     def advance(self) -> Step:
-        """Trains on the next window."""
-        window, settings = self._streams[self.step], self._settings
-        rate = self.course.learning_rate(self.step, highest=settings.learning_rate, warm_up=settings.warm_up)
+        """Trains on the next batch."""
+        settings, fabric = self._settings, self._fabric
+        batch = self.batches.batch(self.step, fabric.global_rank, fabric.world_size)
+        rate = self.schedule.learning_rate(self.step, peak=settings.learning_rate, warm_up=settings.warm_up)
         for group in self._optimizer.param_groups:
             group["lr"] = rate
-        device = self._fabric.device
-        resets = None if window.resets is None else window.resets.to(device)
-        loss, state = self._module(window.inputs.to(device), window.targets.to(device), resets, self._state)
+        inputs, targets, resets, lengths = (None if part is None else part.to(fabric.device) for part in batch)
+        loss, metrics, state = self._module(inputs, targets, resets, lengths, self._state)
         self._state = [part.to(self.net.dtype) for part in state]
-        self._fabric.backward(loss)
-        norm = self._fabric.clip_gradients(
-            self._module, self._optimizer, max_norm=settings.clip, error_if_nonfinite=False
+        fabric.backward(loss)
+        norm = fabric.clip_gradients(
+            self._module, self._optimizer, max_norm=settings.max_grad_norm, error_if_nonfinite=False
         )
+        assert norm is not None
         self._optimizer.step()
         self._optimizer.zero_grad()
         self.step += 1
-        return Step(loss.detach(), norm, rate)
+        return Step(loss.detach(), metrics, norm, rate)
 
     def tensors(self) -> dict[str, Tensor]:
-        """All that goes on, by name: the very tensors where they exist, not copies. Shared weights are named once."""
+        """All that is carried from step to step, by name: the very tensors where they exist, not copies.
+
+        Shared weights are named once.
+        """
         named: dict[str, Tensor] = {f"net.{name}": weight.detach() for name, weight in self.net.named_parameters()}
         named |= {f"net.{name}": buffer for name, buffer in self.net.named_buffers()}
         for name, weight in self.net.named_parameters():
@@ -121,7 +139,7 @@ class Trainer:
         return None
 
     def load(self, step: int, tensors: Mapping[str, Tensor]) -> None:
-        """Goes back to where `tensors()` was taken, after `step` steps."""
+        """Returns to where `tensors()` was taken, after `step` steps."""
         with torch.no_grad():
             for name, tensor in self.tensors().items():
                 if name.startswith(("net.", "adamw.")):
@@ -134,25 +152,6 @@ class Trainer:
 
 
 _MOMENTS = ("step", "exp_avg", "exp_avg_sq")
-
-
-def make_fabric(settings: Settings) -> Any:
-    """Lightning Fabric for the settings' device and precision.
-
-    Raises:
-        ValueError: there is no such device here.
-    """
-    from lightning_fabric import Fabric
-
-    device = choose_device(settings.device)
-    try:
-        return Fabric(
-            accelerator=device.type,
-            devices=[device.index or 0] if device.type == "cuda" else 1,
-            precision=settings.precision,
-        )
-    except Exception as error:
-        raise ValueError(f"--device {settings.device}, --precision {settings.precision}: {error}") from error
 
 
 def _adamw(net: DeepRNN, settings: Settings) -> torch.optim.AdamW:

@@ -123,5 +123,5 @@ def test_the_python_corpus_holds_the_library_and_nothing_else() -> None:
 
 
 def test_a_python_without_sources_says_what_to_pass(tmp_path: Path) -> None:
-    with pytest.raises(TextError, match="--text"):
+    with pytest.raises(TextError, match="as `corpus`"):
         read_python_sources(tmp_path)

@@ -77,7 +77,7 @@ def read_python_sources(library: Path | None = None) -> Found:
     if len(files) < 20:
         raise TextError(
             f"this Python keeps no source text of its standard library in {library}.\n"
-            f"  Pass text of your own instead: --text FILE_OR_DIRECTORY"
+            f"  Pass text of your own instead, as `corpus`."
         )
     return Found(files, [f"left out {other} files that are not UTF-8"] if other else [])
 
@@ -96,8 +96,8 @@ class _Search:
         status = _status(given)
         if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
             raise TextError(
-                f"{given} is {_kind(status.st_mode)}, which can be read only once; --resume and `deeprnn evaluate` "
-                f"read the text again.\n  Write it to a file first, and give that."
+                f"{given} is {_kind(status.st_mode)}, which can be read only once, while a resumed training "
+                f"and an evaluation read the text again.\n  Write it to a file first, and give that."
             )
         top = given.resolve()
         if not top.exists():  # a here-document, a file deleted while it is open

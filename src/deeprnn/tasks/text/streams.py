@@ -1,81 +1,73 @@
-"""Documents laid out as contiguous streams, cut into windows for truncated backpropagation."""
+"""Documents laid out as contiguous streams, cut into batches for truncated backpropagation through time."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from deeprnn.tasks.text.files import TextError
 from deeprnn.tasks.text.vocabulary import BOUNDARY, Symbols
-
-
-class Window(NamedTuple):
-    """One step's worth of all streams.
-
-    Attributes:
-        inputs: (T, B) int64, the symbols that are read.
-        targets: (T, B) int64, the symbol after each of them.
-        resets: (T, B) bool, where a document or a stream starts; None where none does.
-    """
-
-    inputs: Tensor
-    targets: Tensor
-    resets: Tensor | None
+from deeprnn.training import Batch, rows_of_rank
 
 
 class Streams:
-    """All documents, again and again in new orders, as B streams that go on from window to window.
+    """All documents, again and again in new orders, as B streams that continue from batch to batch.
 
     For each pass the documents are put in a random order, each with its boundary before it, and the whole is
     closed to a ring: after the last document comes the first. B streams start at equal distances on the ring, the
     first at a random place, and are read in step, T symbols at a time; what is left over at their ends, less than
-    a window each, is another piece in each pass. A stream that starts within a document starts from the initial
-    state all the same, so its first step is a reset.
+    T each, is another piece in each pass. A stream that starts within a document starts from the initial state all
+    the same, so its first step is a reset.
 
     Args:
         documents: their symbols, without boundaries, all of one type.
-        batch: B; where the text is too short for as many streams, fewer are made.
-        window: T.
-        seed: decides the orders. Windows depend on nothing but the arguments and the step.
+        batch_size: B; where the text is too short for as many streams, fewer are made.
+        bptt: T.
+        seed: decides the orders. Batches depend on nothing but the arguments and the step.
 
     Raises:
-        TextError: all documents together are shorter than one window.
+        TextError: all documents together are shorter than one batch's T.
     """
 
-    def __init__(self, documents: Iterable[Symbols], *, batch: int, window: int, seed: int) -> None:
+    unit: str = "characters"
+
+    def __init__(self, documents: Iterable[Symbols], *, batch_size: int, bptt: int, seed: int) -> None:
         filled = [document for document in documents if len(document)]
         # One array without a copy where there is one document: it may take a good part of the memory.
         self._text = filled[0] if len(filled) == 1 else np.concatenate([np.empty(0, np.uint8), *filled])
         self._sizes = np.array([len(document) for document in filled], dtype=np.int64)
         self.symbols = len(self._text) + len(filled)
-        if self.symbols <= window:
+        if self.symbols <= bptt:
             raise TextError(
-                f"the training text holds {len(self._text)} characters, "
-                f"less than one window of {window}.\n  Give more text, or shorter windows: --window "
-                f"{max(self.symbols // 2, 1)}"
+                f"the training text has {len(self._text)} characters, fewer than the {bptt} steps of backpropagation "
+                f"through time.\n  Give more text, or take fewer steps: `bptt={max(self.symbols // 2, 1)}`"
             )
-        self.window = window
-        self.batch = min(batch, self.symbols // window)
-        self.steps_per_pass = self.symbols // self.batch // window
-        self.characters = self.batch * window
+        self.bptt = bptt
+        self.batch_size = min(batch_size, self.symbols // bptt)
+        self.steps_per_pass = self.symbols // self.batch_size // bptt
+        self.units_per_batch = self.batch_size * bptt
         self._seed = seed
         self._ring: tuple[int, _Ring] | None = None
 
-    def __getitem__(self, step: int) -> Window:
-        """The window of a step, 0 and up; steps may be asked for in any order, but going up is quick."""
+    def batch(self, step: int, rank: int = 0, ranks: int = 1) -> Batch:
+        """The batch of a step, 0 and up; steps may be asked for in any order, but going up is quick.
+
+        Inputs and targets are (T, B) int64, the symbols that are read and the symbol after each; resets are (T, B),
+        where a document or a stream starts.
+        """
         passes, place = divmod(step, self.steps_per_pass)
         ring = self._ring_of(passes)
-        starts = ring.first + np.arange(self.batch) * (self.symbols // self.batch) + place * self.window
-        symbols = self._read(ring, (starts + np.arange(self.window + 1)[:, None]) % self.symbols)
+        rows = rows_of_rank(self.batch_size, rank, ranks)
+        streams = np.arange(rows.start, rows.stop)
+        starts = ring.first + streams * (self.symbols // self.batch_size) + place * self.bptt
+        symbols = self._read(ring, (starts + np.arange(self.bptt + 1)[:, None]) % self.symbols)
         inputs = symbols[:-1]
         resets = inputs == BOUNDARY
         if place == 0:
             resets[0] = True
-        return Window(
+        return Batch(
             torch.from_numpy(inputs),
             torch.from_numpy(symbols[1:]),
             torch.from_numpy(resets) if resets.any() else None,

@@ -251,7 +251,7 @@ def _not_utf8(document: Document, place: int) -> TextError:
     name, encoding = document.origin or document.name, _MARKS.get(document.content[:2], "latin1")
     return TextError(
         f"{name} is not UTF-8 text: byte {place} is {document.content[place]:#04x}.\n"
-        f"  Convert it (iconv -f {encoding} -t utf-8), leave it out, or model bytes: --vocabulary bytes"
+        f"  Convert it (iconv -f {encoding} -t utf-8), leave it out, or model bytes: `Bytes()`"
     )
 
 

@@ -12,12 +12,13 @@ from small import corpus, net, vocabulary
 from torch.nn.utils import prune
 
 from deeprnn.disk import lock
-from deeprnn.disk.note import Note
-from deeprnn.training import Diverged, Run, RunError, Settings, resume, train
+from deeprnn.disk.file_warning import FileWarning
+from deeprnn.tasks.text import TextRun, resume, train
+from deeprnn.training import Diverged, RunError, Settings
 from deeprnn.training.checkpoint import newest_checkpoint
-from deeprnn.training.machine import Machine, Stretch, continued
+from deeprnn.training.machine import Machine, Segment, append_segment
 
-SETTINGS = Settings(batch=4, window=5, checkpoint_seconds=0.0)
+SETTINGS = Settings(batch=4, bptt=5, checkpoint_seconds=0.0)
 FOREIGN = {
     "config.json": b'{"model_type": "llama", "note": "deeprnn 1"}',
     "model.safetensors": b"weights",
@@ -36,7 +37,7 @@ FOREIGN = {
 }
 
 
-def begin(path: Path, *, overwrite: bool = False, steps: int = 2) -> Run:
+def begin(path: Path, *, overwrite: bool = False, steps: int = 2) -> TextRun:
     return train(net(), corpus(), vocabulary(), path, SETTINGS, steps=steps, overwrite=overwrite).run
 
 
@@ -97,7 +98,7 @@ def test_links_are_not_followed(tmp_path: Path) -> None:
 def test_a_saved_network_beside_an_empty_directory_is_not_replaced_unasked(tmp_path: Path) -> None:
     net().save(tmp_path)
     (tmp_path / "checkpoints").mkdir()
-    with pytest.raises(RunError, match="--overwrite"):
+    with pytest.raises(RunError, match="`overwrite=True`"):
         begin(tmp_path)
 
 
@@ -164,19 +165,19 @@ def test_names_are_claimed_once_each(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("steps", [1, 3])
 def test_weights_that_are_not_finite_are_never_saved(steps: int, tmp_path: Path) -> None:
-    settings = Settings(batch=4, window=5, learning_rate=1e39, warm_up=0, checkpoint_seconds=0.0)
+    settings = Settings(batch=4, bptt=5, learning_rate=1e39, warm_up=0, checkpoint_seconds=0.0)
     with pytest.raises(Diverged, match="no longer finite"):
         train(net(), corpus(), vocabulary(), tmp_path, settings, steps=steps)
     newest = newest_checkpoint(tmp_path / "checkpoints")
     assert newest is not None
     assert newest.name == "step-000000000.safetensors"
-    loaded, _ = Run(tmp_path).load()
+    loaded, _ = TextRun(tmp_path).load()
     assert all(weight.isfinite().all() for weight in loaded.parameters())
 
 
 def test_files_of_two_runs_are_not_mixed(tmp_path: Path) -> None:
     one, other = begin(tmp_path / "one"), tmp_path / "other"
-    settings = Settings(batch=4, window=5, seed=1, checkpoint_seconds=0.0)
+    settings = Settings(batch=4, bptt=5, seed=1, checkpoint_seconds=0.0)
     train(net(1), corpus(), vocabulary(), other, settings, steps=2)
     for name in ("model.safetensors", "checkpoints/step-000000002.safetensors"):
         mine = (one.path / name).read_bytes()
@@ -200,29 +201,29 @@ MACHINE = Machine("0.1.0", "2.13.0", "a processor", "AVX2", "avx2", ("native",),
 ELSEWHERE = Machine("0.1.0", "2.14.0", "a processor", "AVX2", "avx2", ("native",), "cpu")
 
 
-def test_stretches_are_those_that_the_weights_went_through() -> None:
-    first = continued((), 0, MACHINE)
-    assert first == (Stretch(0, MACHINE),)
-    assert continued(first, 7, MACHINE) == first
-    second = continued(first, 7, ELSEWHERE)
-    assert second == (Stretch(0, MACHINE), Stretch(7, ELSEWHERE))
-    assert continued(second, 7, MACHINE) == first  # killed before it saved anything
-    assert continued(second, 9, MACHINE) == (*second, Stretch(9, MACHINE))
-    assert continued(second, 0, ELSEWHERE) == (Stretch(0, ELSEWHERE),)
+def test_segments_are_those_that_the_weights_went_through() -> None:
+    first = append_segment((), 0, MACHINE)
+    assert first == (Segment(0, MACHINE),)
+    assert append_segment(first, 7, MACHINE) == first
+    second = append_segment(first, 7, ELSEWHERE)
+    assert second == (Segment(0, MACHINE), Segment(7, ELSEWHERE))
+    assert append_segment(second, 7, MACHINE) == first  # killed before it saved anything
+    assert append_segment(second, 9, MACHINE) == (*second, Segment(9, MACHINE))
+    assert append_segment(second, 0, ELSEWHERE) == (Segment(0, ELSEWHERE),)
 
 
 def test_continued_elsewhere_a_run_says_that_its_bits_differ(tmp_path: Path) -> None:
     from test_runs import stopped_at
 
-    run = Run(stopped_at(tmp_path / "run", 4))
+    run = TextRun(stopped_at(tmp_path / "run", 4))
     content = json.loads(run.plan_file.read_text())
     content["machines"][0]["torch"] = "2.0.0"
     del content["digest"]
     run.plan_file.write_text(json.dumps(content))
-    with pytest.warns(Note, match=r"torch 2\.0\.0, now|carries no digest") as notes:
+    with pytest.warns(FileWarning, match=r"torch 2\.0\.0, now|carries no digest") as notes:
         assert resume(run.path, corpus()).steps == 6
     assert any("torch 2.0.0, now" in str(note.message) for note in notes)
-    assert [stretch.first for stretch in run.read_plan().machines] == [0, 4]
+    assert [segment.first for segment in run.read_plan().machines] == [0, 4]
 
 
 def test_a_run_is_not_replaced_by_a_net_that_can_not_be_saved(tmp_path: Path) -> None:

@@ -13,9 +13,10 @@ from torch import Tensor
 
 from deeprnn.deep import DeepRNN
 from deeprnn.state import DeepState
-from deeprnn.tasks.text import BOUNDARY, Document, TextError, Vocabulary
-from deeprnn.tasks.text.vocabulary import Symbols
-from deeprnn.training.fits import check_fits
+from deeprnn.tasks.text.corpus import Document
+from deeprnn.tasks.text.files import TextError
+from deeprnn.tasks.text.fits import check_fits
+from deeprnn.tasks.text.vocabulary import BOUNDARY, Symbols, Vocabulary
 
 PIECE = 4096
 """Characters of a document that are counted in one row; a longer document is cut into pieces of this length."""

@@ -9,8 +9,7 @@ import torch
 from small import corpus, net, vocabulary
 
 from deeprnn import GRU, DeepRNN
-from deeprnn.tasks.text import BOUNDARY, Bytes, Document, TextError, Vocabulary
-from deeprnn.training import EvaluationSpeed, evaluate
+from deeprnn.tasks.text import BOUNDARY, Bytes, Document, EvaluationSpeed, TextError, Vocabulary, evaluate
 
 
 def plain_nats(network: DeepRNN, document: Document, symbols: Vocabulary) -> float:
@@ -25,7 +24,7 @@ def plain_nats(network: DeepRNN, document: Document, symbols: Vocabulary) -> flo
 @pytest.mark.parametrize("chunk", [1, 3, 7, 64, 32_768])
 @pytest.mark.parametrize("rows", [1, 2, 512])
 def test_equals_one_pass_over_each_document(chunk: int, rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    module = sys.modules["deeprnn.training.evaluate"]
+    module = sys.modules["deeprnn.tasks.text.evaluation"]
     monkeypatch.setattr(module, "_CHUNK", chunk)
     monkeypatch.setattr(module, "_ROWS", rows)
     network, symbols, documents = net().double(), vocabulary(), corpus().held_out
@@ -45,7 +44,7 @@ def test_equals_one_pass_over_each_document(chunk: int, rows: int, monkeypatch: 
 def test_a_long_document_is_read_in_pieces_each_with_its_context(
     piece: int, context: int, chunk: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    module = sys.modules["deeprnn.training.evaluate"]
+    module = sys.modules["deeprnn.tasks.text.evaluation"]
     for name, value in (("PIECE", piece), ("CONTEXT", context), ("_CHUNK", chunk), ("_ROWS", 3)):
         monkeypatch.setattr(module, name, value)
     network, symbols, documents = net().double().eval(), vocabulary(), corpus().held_out
@@ -67,7 +66,7 @@ def test_a_long_document_is_read_in_pieces_each_with_its_context(
 def test_at_most_so_many_characters_are_read_from_all_over_the_text(
     at_most: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    module = sys.modules["deeprnn.training.evaluate"]
+    module = sys.modules["deeprnn.tasks.text.evaluation"]
     monkeypatch.setattr(module, "PIECE", 10)
     monkeypatch.setattr(module, "CONTEXT", 4)
     asked: list[int] = []

@@ -14,9 +14,9 @@ import torch
 from small import WORDS
 
 from deeprnn import GRU, DeepRNN, Elman
-from deeprnn.disk.note import Note
-from deeprnn.tasks.text import Characters, Corpus
-from deeprnn.training import Report, Run, RunError, Settings, Stopped, evaluate, resume, sample, train
+from deeprnn.disk.file_warning import FileWarning
+from deeprnn.tasks.text import Characters, Corpus, TextRun, evaluate, resume, sample, train
+from deeprnn.training import Report, RunError, Settings, Stopped
 
 FLIPS = 24
 """Single bits, for each file."""
@@ -45,12 +45,12 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
             signal.raise_signal(signal.SIGINT)
 
-    settings = Settings(batch=2, window=5, checkpoint_seconds=0.0, threads=1)
+    settings = Settings(batch=2, bptt=5, checkpoint_seconds=0.0, threads=1)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("deeprnn.training.report._SECONDS", 0.0)
         with pytest.raises(Stopped):
             train(net, corpus, vocabulary, place / "run", settings, steps=5, progress=interrupt)
-    found = Run(place / "run")
+    found = TextRun(place / "run")
     found.write_evaluation(evaluate(*_swap(found.load(), corpus)))
     return found.path
 
@@ -67,8 +67,8 @@ def place(run: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def _load(path: Path) -> Any:
-    net, vocabulary = Run(path).load()
-    figures = evaluate(net, Run(path).read_corpus().held_out, vocabulary)
+    net, vocabulary = TextRun(path).load()
+    figures = evaluate(net, TextRun(path).read_corpus().held_out, vocabulary)
     return figures.nats_per_character, figures.characters, sample(net, vocabulary, "to", length=9, seed=1)
 
 
@@ -80,7 +80,7 @@ def _net(path: Path) -> Any:
 
 
 def _evaluation(path: Path) -> Any:
-    return Run(path).read_evaluation()
+    return TextRun(path).read_evaluation()
 
 
 def _resume(path: Path) -> Any:
@@ -101,7 +101,7 @@ def _tries(path: Path, use: Callable[[Path], Any]) -> tuple[Any, list[str]]:
     shutil.copytree(path, copy)
     try:
         with warnings.catch_warnings(record=True) as notes:
-            warnings.simplefilter("always", Note)
+            warnings.simplefilter("always", FileWarning)
             result = use(copy)
     except (RunError, ValueError, FileNotFoundError) as error:
         return error, []

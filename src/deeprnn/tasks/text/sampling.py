@@ -7,8 +7,8 @@ from torch import Tensor
 
 from deeprnn.deep import DeepRNN
 from deeprnn.state import DeepState
-from deeprnn.tasks.text import BOUNDARY, Vocabulary
-from deeprnn.training.fits import check_fits
+from deeprnn.tasks.text.fits import check_fits
+from deeprnn.tasks.text.vocabulary import BOUNDARY, Vocabulary
 
 
 def sample(
@@ -53,7 +53,7 @@ def sample_pieces(
     """`sample`, each piece of text as soon as it is drawn; the arguments and errors are the same."""
     check_fits(net, vocabulary)
     if length < 0 or not 0 <= temperature < float("inf"):
-        raise ValueError(f"sample: length and temperature must be 0 or more, got {length} and {temperature}.")
+        raise ValueError(f"`length` and `temperature` must be 0 or more, got {length} and {temperature}.")
     random = torch.Generator(net.device)
     if seed is None:
         random.seed()

@@ -1,22 +1,7 @@
-"""Whether a network can model a text, and whether a training of it can be continued."""
+"""Whether a network can be trained, and its training be continued from files."""
 
 from deeprnn.activations import Function
 from deeprnn.deep import DeepRNN
-from deeprnn.tasks.text import Vocabulary
-
-
-def check_fits(net: DeepRNN, vocabulary: Vocabulary) -> None:
-    """Raises ValueError where a network does not predict the vocabulary's symbols from those before them."""
-    size = len(vocabulary)
-    if (net.input_size, net.output_size) != (size, size):
-        raise ValueError(
-            f"the network reads {net.input_size} symbols and writes {net.output_size}, but the vocabulary has {size}.\n"
-            f"  Build it as DeepRNN(len(vocabulary), [...], len(vocabulary))."
-        )
-    if net.batch_first:
-        raise ValueError("the network is built with batch_first=True; text is read as (T, B): build it without.")
-    if any(cell.direction != "forward" for cell in net.cells):
-        raise ValueError("a layer runs backward in time: it would read the very characters that are to be predicted.")
 
 
 def check_trainable(net: DeepRNN) -> None:
@@ -28,8 +13,8 @@ def check_trainable(net: DeepRNN) -> None:
         )
 
 
-def check_comes_back(net: DeepRNN, loaded: DeepRNN) -> None:
-    """Raises ValueError where a network differs from what was loaded of it: its training could not be continued.
+def check_restorable(net: DeepRNN, loaded: DeepRNN) -> None:
+    """Raises ValueError where a network differs from what was loaded of it: its training could not be resumed.
 
     Weights that are shared, parametrised or pruned, frozen parameters: whatever a file doesn't keep.
     """
@@ -37,7 +22,7 @@ def check_comes_back(net: DeepRNN, loaded: DeepRNN) -> None:
     differ = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
     if differ:
         raise ValueError(
-            f"a run can't keep this network: {', '.join(differ[:3])} would not be the same after --resume.\n"
+            f"a run can't keep this network: {', '.join(differ[:3])} would not be the same after `resume(out)`.\n"
             f"  Shared, pruned or parametrised weights can be trained with a loop of your own, or made plain first."
         )
 

@@ -13,11 +13,11 @@ import torch
 from small import corpus, net, vocabulary
 
 from deeprnn import GRU, DeepRNN
-from deeprnn.tasks.text import Characters, Corpus, Streams, TextError
-from deeprnn.training import Diverged, Report, Run, RunError, Settings, Stopped, evaluate, resume, train
-from deeprnn.training.schedule import Course, TimeKeeper
+from deeprnn.tasks.text import Characters, Corpus, Streams, TextError, TextRun, evaluate, resume, train
+from deeprnn.training import Diverged, Report, RunError, Settings, Stopped
+from deeprnn.training.schedule import Schedule, TimeBudget
 
-SETTINGS = Settings(batch=4, window=5, learning_rate=0.01, seed=3, checkpoint_seconds=0.5)
+SETTINGS = Settings(batch=4, bptt=5, learning_rate=0.01, seed=3, checkpoint_seconds=0.5)
 
 
 def weights_of(network: DeepRNN) -> dict[str, torch.Tensor]:
@@ -51,12 +51,12 @@ def test_it_learns_a_text_by_heart(tmp_path: Path) -> None:
     symbols = Characters.of(given.training)
     torch.manual_seed(0)
     network = DeepRNN(len(symbols), [GRU(32)], len(symbols))
-    train(network, given, symbols, tmp_path, Settings(batch=4, window=20, learning_rate=0.02), steps=150)
+    train(network, given, symbols, tmp_path, Settings(batch=4, bptt=20, learning_rate=0.02), steps=150)
     assert evaluate(network, given.held_out, symbols).bits_per_character < 0.5
 
 
-def test_the_first_step_is_adamw_on_the_first_window(tmp_path: Path) -> None:
-    settings = Settings(batch=4, window=5, learning_rate=0.01, weight_decay=0.1, clip=0.05)
+def test_the_first_step_is_adamw_on_the_first_batch(tmp_path: Path) -> None:
+    settings = Settings(batch=4, bptt=5, learning_rate=0.01, weight_decay=0.1, max_grad_norm=0.05)
     network, expected = net(dropout=0.0).double(), net(dropout=0.0).double()
     for one in (network, expected):  # without noise both can be computed twice
         for layer in one.recurrent_layers:
@@ -64,9 +64,9 @@ def test_the_first_step_is_adamw_on_the_first_window(tmp_path: Path) -> None:
                 layer.cell.width, activation=layer.cell.activation, learn_initial=layer.cell.learn_initial
             )
     symbols = vocabulary()
-    window = Streams([symbols.read(d) for d in corpus().training], batch=4, window=5, seed=0)[0]
-    output = expected(window.inputs, resets=window.resets).output
-    loss = torch.nn.functional.cross_entropy(output.flatten(0, 1), window.targets.flatten())
+    batch = Streams([symbols.read(d) for d in corpus().training], batch_size=4, bptt=5, seed=0).batch(0)
+    output = expected(batch.inputs, resets=batch.resets).output
+    loss = torch.nn.functional.cross_entropy(output.flatten(0, 1), batch.targets.flatten())
     loss.backward()
     norm = torch.nn.utils.clip_grad_norm_(expected.parameters(), 0.05)
     assert norm > 0.05  # so that clipping shows
@@ -80,33 +80,33 @@ def test_the_first_step_is_adamw_on_the_first_window(tmp_path: Path) -> None:
         torch.testing.assert_close(weight, wanted, rtol=1e-5, atol=1e-6, msg=name)
 
 
-def test_state_is_carried_from_window_to_window(tmp_path: Path) -> None:
+def test_state_is_carried_from_batch_to_batch(tmp_path: Path) -> None:
     """With no learning, the losses are those of one pass over whole streams."""
     network, symbols = net(dropout=0.0).double(), vocabulary()
     layers = [GRU(7), GRU(5, learn_initial=True)]
     torch.manual_seed(1)
     network = DeepRNN(len(symbols), layers, len(symbols)).double()
-    streams = Streams([symbols.read(d) for d in corpus().training], batch=4, window=5, seed=3)
-    windows = [streams[step] for step in range(streams.steps_per_pass)]
+    streams = Streams([symbols.read(d) for d in corpus().training], batch_size=4, bptt=5, seed=3)
+    batches = [streams.batch(step) for step in range(streams.steps_per_pass)]
     none = torch.zeros(5, 4, dtype=torch.bool)
     with torch.no_grad():
         output = network(
-            torch.cat([w.inputs for w in windows]),
-            resets=torch.cat([none if w.resets is None else w.resets for w in windows]),
+            torch.cat([w.inputs for w in batches]),
+            resets=torch.cat([none if w.resets is None else w.resets for w in batches]),
         ).output
     losses = torch.nn.functional.cross_entropy(
-        output.flatten(0, 1), torch.cat([w.targets for w in windows]).flatten(), reduction="none"
-    ).view(len(windows), -1)
+        output.flatten(0, 1), torch.cat([w.targets for w in batches]).flatten(), reduction="none"
+    ).view(len(batches), -1)
     told: list[float] = []
-    settings = Settings(batch=4, window=5, learning_rate=1e-12, weight_decay=0.0, seed=3)
+    settings = Settings(batch=4, bptt=5, learning_rate=1e-12, weight_decay=0.0, seed=3)
     train(
         network,
         corpus(),
         symbols,
         tmp_path,
         settings,
-        steps=len(windows),
-        progress=lambda report: told.append(report.bits_per_character),
+        steps=len(batches),
+        progress=lambda report: told.append(report.metrics["bits_per_character"]),
     )
     torch.testing.assert_close(
         torch.tensor(told, dtype=torch.float64), losses.mean(dim=1) / math.log(2), rtol=1e-6, atol=1e-6
@@ -136,7 +136,7 @@ def test_stopped_and_resumed_it_ends_with_the_same_bits(precision, tmp_path: Pat
 
 
 def test_the_number_of_steps_is_planned_once_and_the_rest_follows(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(TimeKeeper, "better_end", lambda *_: None)  # however busy the machine
+    monkeypatch.setattr(TimeBudget, "revised_end", lambda *_: None)  # however busy the machine
     with pytest.raises(Stopped):
         train(net(), corpus(), vocabulary(), tmp_path / "timed", SETTINGS, seconds=4, progress=stop_at(3))
     timed = resume(tmp_path / "timed", corpus())
@@ -148,19 +148,19 @@ def test_the_number_of_steps_is_planned_once_and_the_rest_follows(tmp_path: Path
 def test_to_keep_the_time_the_end_moves_and_the_same_again(
     moved: int, dies_at: int, tmp_path: Path, monkeypatch
 ) -> None:
-    def better_end(_: TimeKeeper, step: int, course: Course) -> int | None:
-        return moved if step == 7 and not course.changes else None
+    def revised_end(_: TimeBudget, step: int, schedule: Schedule) -> int | None:
+        return moved if step == 7 and not schedule.changes else None
 
     def die(report: Report) -> None:
         if report.step == dies_at:
             raise MemoryError
 
-    monkeypatch.setattr(sys.modules["deeprnn.training.loop"], "measure_step", lambda *_: 10.0)
-    monkeypatch.setattr(TimeKeeper, "better_end", better_end)
+    monkeypatch.setattr(sys.modules["deeprnn.training.start"], "measure_step", lambda *_: 10.0)
+    monkeypatch.setattr(TimeBudget, "revised_end", revised_end)
     settings = replace(SETTINGS, checkpoint_seconds=1000.0)
     whole = train(net(), corpus(), vocabulary(), tmp_path / "whole", settings, seconds=400)
     assert whole.steps == moved
-    assert Run(tmp_path / "whole").read_plan().course == Course(40, ((7, moved),))
+    assert TextRun(tmp_path / "whole").read_plan().schedule == Schedule(40, ((7, moved),))
     with pytest.raises(MemoryError):
         train(net(), corpus(), vocabulary(), tmp_path / "parts", settings, seconds=400, progress=die)
     assert [path.name for path in (tmp_path / "parts" / "checkpoints").iterdir()] == ["step-000000000.safetensors"]
@@ -170,7 +170,7 @@ def test_to_keep_the_time_the_end_moves_and_the_same_again(
 
 
 def test_interrupted_while_its_speed_is_measured_it_begins_anew(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(TimeKeeper, "better_end", lambda *_: None)  # however busy the machine
+    monkeypatch.setattr(TimeBudget, "revised_end", lambda *_: None)  # however busy the machine
 
     def interrupt(report: Report) -> None:
         assert report.steps is None
@@ -218,7 +218,7 @@ def test_a_loss_that_is_no_number_stops_the_run_and_leaves_it_whole(tmp_path: Pa
                 network.output.weight[0, 0] = torch.nan
 
     settings = replace(SETTINGS, checkpoint_seconds=100.0)
-    with pytest.raises(Diverged, match=r"(?s)at step 7 the loss is nan.*step-000000000.*--learning-rate.*try 0\.001"):
+    with pytest.raises(Diverged, match=r"(?s)at step 7 the loss is nan.*step-000000000.*`learning_rate`.*try 0\.001"):
         train(network, corpus(), vocabulary(), tmp_path, settings, steps=20, progress=poison)
     assert all(torch.isfinite(w).all() for w in DeepRNN.load(tmp_path).parameters())
     resume(tmp_path, corpus())
@@ -233,8 +233,8 @@ def test_a_network_that_does_not_fit_is_refused(tmp_path: Path) -> None:
     both = DeepRNN(size, [GRU(2, direction="both")], size)
     with pytest.raises(ValueError, match="runs backward in time"):
         train(both, corpus(), symbols, tmp_path / "a", SETTINGS, steps=1)
-    with pytest.raises(TextError, match="less than one window"):
-        train(net(), corpus(), symbols, tmp_path / "a", Settings(window=1000), steps=1)
+    with pytest.raises(TextError, match="fewer than the 1000 steps"):
+        train(net(), corpus(), symbols, tmp_path / "a", Settings(bptt=1000), steps=1)
     for length in ({}, {"steps": 1, "seconds": 1.0}, {"steps": 0}, {"seconds": 0.0}, {"seconds": math.nan}):
         with pytest.raises(ValueError, match="train\\(steps="):
             train(net(), corpus(), symbols, tmp_path / "a", SETTINGS, **length)

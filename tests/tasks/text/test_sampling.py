@@ -5,8 +5,7 @@ import torch
 from small import net, vocabulary
 
 from deeprnn import GRU, DeepRNN
-from deeprnn.tasks.text import BOUNDARY, Bytes
-from deeprnn.training import sample
+from deeprnn.tasks.text import BOUNDARY, Bytes, sample
 
 
 def greedy(prompt: str, length: int) -> str:

@@ -19,11 +19,12 @@ from small import corpus, net, vocabulary
 from deeprnn import DeepRNN
 from deeprnn.disk import atomic
 from deeprnn.disk.lock import Lock
-from deeprnn.training import Report, Run, RunError, Settings, Stopped, resume, train
+from deeprnn.tasks.text import TextRun, resume, train
+from deeprnn.training import Report, RunError, Settings, Stopped
 from deeprnn.training.checkpoint import KEPT, newest_checkpoint
-from deeprnn.training.schedule import Course
+from deeprnn.training.schedule import Schedule
 
-SETTINGS = Settings(batch=4, window=5, checkpoint_seconds=0.0)
+SETTINGS = Settings(batch=4, bptt=5, checkpoint_seconds=0.0)
 
 
 @pytest.fixture
@@ -91,7 +92,7 @@ def _rewrite(path: Path, name: str, tensor: torch.Tensor | None, metadata: dict[
         del tensors[name]
     else:
         tensors[name] = tensor
-    save_file(tensors, path, metadata or {"format": "deeprnn checkpoint 1", "step": "4"})
+    save_file(tensors, path, metadata or {"format": "deeprnn checkpoint 2", "step": "4"})
 
 
 def change_a_shape(path: Path) -> None:
@@ -111,7 +112,7 @@ def put_a_nan(path: Path) -> None:
 
 
 def claim_another_step(path: Path) -> None:
-    _rewrite(path, "extra", torch.zeros(1), {"format": "deeprnn checkpoint 1", "step": "999"})
+    _rewrite(path, "extra", torch.zeros(1), {"format": "deeprnn checkpoint 2", "step": "999"})
 
 
 DAMAGES = [
@@ -130,7 +131,7 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_it_stands(damage, stop
         resume(stopped, corpus())
     message = str(raised.value)
     assert str(path) in message
-    assert "Delete it, and --resume continues from step-000000003.safetensors" in message
+    assert "Delete it, and `resume(out)` continues from step-000000003.safetensors" in message
     path.unlink()
     resumed = resume(stopped, corpus())
     for name, weight in whole.net.state_dict().items():
@@ -140,7 +141,7 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_it_stands(damage, stop
 def test_a_run_whose_checkpoints_are_gone_does_not_begin_anew_in_silence(stopped: Path) -> None:
     for path in (stopped / "checkpoints").iterdir():
         path.unlink()
-    with pytest.raises(RunError, match=r"(?s)no longer holds a checkpoint.*--overwrite"):
+    with pytest.raises(RunError, match=r"(?s)no longer holds a checkpoint.*`overwrite=True`"):
         resume(stopped, corpus())
 
 
@@ -155,7 +156,7 @@ def test_a_few_checkpoints_are_kept(stopped: Path) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.* carries no digest")
-@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"format": "deeprnn run 2"}', "NaN"])
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"format": "deeprnn run 3"}', "NaN"])
 def test_a_damaged_plan_is_named(content: str, stopped: Path) -> None:
     (stopped / "training.json").write_text(content)
     with pytest.raises(RunError, match=r"training\.json.*damaged"):
@@ -165,13 +166,13 @@ def test_a_damaged_plan_is_named(content: str, stopped: Path) -> None:
 def test_a_run_of_a_former_format_is_not_called_damaged(stopped: Path) -> None:
     plan = json.loads((stopped / "training.json").read_text())
     (stopped / "training.json").write_text(json.dumps(plan | {"format": "deeprnn run 1"}))
-    with pytest.raises(RunError, match="'deeprnn run 1', and this version of deeprnn reads 'deeprnn run 2'"):
+    with pytest.raises(RunError, match="'deeprnn run 1', and this version of deeprnn reads 'deeprnn run 3'"):
         resume(stopped, corpus())
 
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("batch", -1), ("batch", "many"), ("window", 1.5), ("precision", "8-bit"), ("nonsense", 1), ("threads", 0)],
+    [("batch", -1), ("batch", "many"), ("bptt", 1.5), ("precision", "8-bit"), ("nonsense", 1), ("threads", 0)],
 )
 def test_impossible_settings_in_a_plan_are_named(name: str, value: object, stopped: Path) -> None:
     plan = json.loads((stopped / "training.json").read_text())
@@ -199,7 +200,7 @@ def test_no_pickle_is_written(stopped: Path) -> None:
 
 def test_a_directory_in_use_is_left_alone_unless_told(stopped: Path) -> None:
     before = {path: path.read_bytes() for path in stopped.rglob("*") if path.is_file()}
-    with pytest.raises(RunError, match=r"(?s)holds a run already\. Continue it: --resume.*--overwrite"):
+    with pytest.raises(RunError, match=r"(?s)holds a run already\. Continue it: `resume\(out\)`.*`overwrite=True`"):
         train(net(), corpus(), vocabulary(), stopped, SETTINGS, steps=1)
     assert {path: path.read_bytes() for path in stopped.rglob("*") if path.is_file()} == before
     train(net(), corpus(), vocabulary(), stopped, SETTINGS, steps=1, overwrite=True)
@@ -225,7 +226,7 @@ def test_overwrite_keeps_what_a_user_put_beside_a_run(stopped: Path) -> None:
 
 def test_a_saved_network_is_not_taken_for_a_run(tmp_path: Path) -> None:
     net().save(tmp_path)
-    with pytest.raises(RunError, match="--overwrite"):
+    with pytest.raises(RunError, match="`overwrite=True`"):
         train(net(), corpus(), vocabulary(), tmp_path, SETTINGS, steps=1)
 
 
@@ -250,11 +251,11 @@ def test_killed_while_it_was_made_a_run_can_be_made_again(
 
     with monkeypatch.context() as patch:
         patch.setattr(atomic, "write", write_or_die)
-        patch.setattr("deeprnn.training.place.clear", lambda _: None)  # what a killed process doesn't come to
+        patch.setattr(TextRun, "clear", lambda _: None)  # what a killed process doesn't come to
         patch.setattr(Lock, "__exit__", lambda self, *_: os.close(self._descriptor))
         with pytest.raises(Killed):
             train(net(), corpus(), vocabulary(), tmp_path / "run", SETTINGS, steps=3)
-    run = Run(tmp_path / "run")
+    run = TextRun(tmp_path / "run")
     if run.exists:
         trained = resume(run.path, corpus())
     else:
@@ -280,7 +281,7 @@ def test_what_can_not_be_written_is_named_and_nothing_is_lost(stopped: Path) -> 
     with files_no_larger_than(4096), pytest.raises(RunError) as raised:
         resume(stopped, corpus())
     assert str(stopped / "checkpoints" / "step-000000005.safetensors") in str(raised.value)
-    assert "--resume" in str(raised.value)
+    assert "`resume(out)`" in str(raised.value)
     assert newest(stopped) == path
     assert path.read_bytes() == before
     assert (stopped / "model.safetensors").read_bytes() == weights
@@ -314,10 +315,10 @@ def test_a_place_that_can_not_be_written_is_named(tmp_path: Path) -> None:
 
 
 def test_the_run_is_a_network_that_can_be_loaded(stopped: Path) -> None:
-    run = Run(stopped)
+    run = TextRun(stopped)
     assert len(run.load_vocabulary()) == len(vocabulary())
     assert run.load_net().cells == net().cells == DeepRNN.load(stopped).cells
-    assert run.read_plan().course == Course(6)
+    assert run.read_plan().schedule == Schedule(6)
 
 
 def test_rows_that_were_written_after_the_checkpoint_are_written_anew(stopped: Path) -> None:
