@@ -31,9 +31,12 @@ enum class Phi : int32_t {
 enum class Isa : int32_t { baseline, avx2, avx512 };
 
 // torch_parallel_for's own signature is adapted to this in bind.cpp; nullptr runs everything on the caller.
-// Calls body(context, begin, end) so that the ranges cover [0, count) once; two shares may arrive in one call. Returns
-// whether every thread had a processor throughout. It may throw where the threads could not do all: no kernel holds
-// anything then that would have to be freed.
+//
+// Calls body(context, begin, end) so that the ranges cover [0, count) once; two shares may arrive in one call. All
+// ranges must run at the same time, none queued behind another, since shares wait for each other: either every range
+// has a thread of its own, or one call is given all of [0, count). Returns whether every thread had a processor
+// throughout. It may throw where the threads could not do all: no kernel holds anything then that would have to be
+// freed.
 struct Parallel {
   bool (*run)(const Parallel* self, int64_t count, void (*body)(void* context, int64_t begin, int64_t end),
               void* context);

@@ -1,5 +1,6 @@
 // Everything of one instruction set: compiled once for each, with DEEPRNN_ISA its name and its own compiler flags
 // (-ffp-contract=off throughout: which products are rounded must not depend on where a function was inlined).
+#include "cells/cells.h"
 #include "isa/measure.h"
 #include "layer/backward.h"
 #include "layer/checksum.h"

@@ -16,7 +16,8 @@
 #endif
 
 // A call between vector functions costs more than most of them do.
-#define DEEPRNN_INLINE inline __attribute__((always_inline))
+#define DEEPRNN_INLINED __attribute__((always_inline))
+#define DEEPRNN_INLINE inline DEEPRNN_INLINED
 
 namespace deeprnn::DEEPRNN_ISA {
 

@@ -18,18 +18,18 @@ struct Backward : BackwardStep {
     chunk_steps = lesser(sizes.T, long_row(shape) ? kShortChunkRows : ceil_div(kChunkRows, B));
     overlaps = overlaps && chunk_steps < sizes.T;
     const int64_t chunks = overlaps ? 2 : 1;
-    const int64_t width = columns.columns * H;
+    const int64_t width = cell.columns.count * H;
     // Rows that lie a multiple of 4096 bytes apart would share one cache set.
     row_floats = ceil_div(width, 16) * 16 + (width % 256 == 0 ? 16 : 0);
     chunk = carver.floats(chunks * chunk_steps * B * row_floats);
-    reset_h = carver.floats(resets_before ? chunks * chunk_steps * B * H : 0);
-    hh_K = resets_before ? 2 * H : shape.cell == CellKind::lstm ? 4 * H : shape.cell == CellKind::gru ? 3 * H : H;
+    reset_h = carver.floats(cell.resets_before() ? chunks * chunk_steps * B * H : 0);
+    hh_K = cell.columns.to_h * H;
     hh = carver.floats(sizes.groups * hh_K * kPanel);
-    hn = carver.floats(resets_before ? sizes.groups * H * kPanel : 0);
+    hn = carver.floats(cell.resets_before() ? sizes.groups * H * kPanel : 0);
     x_groups = ceil_div(sizes.I, kPanel);
     xh = carver.floats(gradients.x != nullptr ? x_groups * sizes.G * H * kPanel : 0);
     state_h = carver.floats(sizes.groups * B * kPanel);
-    state_c = carver.floats(shape.cell == CellKind::lstm ? sizes.groups * B * kPanel : 0);
+    state_c = carver.floats(cell.has_c ? sizes.groups * B * kPanel : 0);
     shares = carver.many<BackwardShare>(parties());
     for (int64_t s = 0; s < parties(); ++s) {
       BackwardShare share;
@@ -42,8 +42,7 @@ struct Backward : BackwardStep {
       share.gradient_rows = carver.many<const float*>(chunk_steps * B);
       if (shares != nullptr) shares[s] = share;
     }
-    weights =
-        WeightGradient(shape, inputs, gradients, sequence, columns.columns, chunk_steps * B, split.shares(), carver);
+    weights = WeightGradient(shape, inputs, gradients, sequence, chunk_steps * B, split.shares(), carver);
     scratch_floats = carver.used();
   }
 
@@ -82,10 +81,10 @@ struct Backward : BackwardStep {
       const Range steps{greater(0, i1 - chunk_steps), i1};
       for (int64_t i = steps.end - 1; i >= steps.begin; --i) {
         const int64_t at = i - steps.begin;
-        all(mine, [&](BackwardShare& share, int64_t) { pointwise(share, i, at); });
+        all(mine, [&](BackwardShare& share, int64_t) { cell.backward(*this, share, i, at); });
         wait();
-        if (resets_before) {
-          all(mine, [&](BackwardShare& share, int64_t) { through_reset(share, i, at); });
+        if (cell.resets_before()) {
+          all(mine, [&](BackwardShare& share, int64_t) { cell.through_reset(*this, share, i, at); });
           wait();
         }
         all(mine, [&](BackwardShare& share, int64_t) { to_state_before(share, i, at); });
@@ -97,9 +96,7 @@ struct Backward : BackwardStep {
         weights.pack(s, steps, chunk, row_floats, reset_h);
       });
       wait_all();
-      all(mine, [&](BackwardShare&, int64_t s) {
-        weights.add(s, steps, chunk, row_floats, columns.hh_gate, columns.xh_gate);
-      });
+      all(mine, [&](BackwardShare&, int64_t s) { weights.add(s, steps, chunk, row_floats); });
       wait_all();
     }
     all(mine, [&](BackwardShare& share, int64_t s) {
@@ -124,8 +121,8 @@ struct Backward : BackwardStep {
       const Range steps{greater(0, i1 - chunk_steps), i1};
       for (int64_t i = steps.end - 1; recurs && i >= steps.begin; --i) {
         const int64_t at = first + i - steps.begin;
-        pointwise(shares[0], i, at);
-        if (resets_before) through_reset(shares[0], i, at);
+        cell.backward(*this, shares[0], i, at);
+        if (cell.resets_before()) cell.through_reset(*this, shares[0], i, at);
         to_state_before(shares[0], i, at);
       }
       if (multiplies && before.size() > 0) products(before, chunk_steps - first);
@@ -144,8 +141,8 @@ struct Backward : BackwardStep {
   void products(Range steps, int64_t first) {
     const float* rows = chunk + first * sizes.B * row_floats;
     if (gradients.x != nullptr) x_gradient(shares[1], {0, steps.size() * sizes.B}, steps, rows);
-    weights.pack(0, steps, rows, row_floats, resets_before ? reset_h + first * sizes.B * sizes.H : nullptr);
-    weights.add(0, steps, rows, row_floats, columns.hh_gate, columns.xh_gate);
+    weights.pack(0, steps, rows, row_floats, cell.resets_before() ? reset_h + first * sizes.B * sizes.H : nullptr);
+    weights.add(0, steps, rows, row_floats);
   }
 
   void pack_share(int64_t s) {
@@ -155,13 +152,9 @@ struct Backward : BackwardStep {
       const float* from = sequence.inputs.weight_hh + g * kPanel;
       float* to = hh + g * hh_K * kPanel;
       const int64_t units = sizes.units(g);
-      if (shape.cell == CellKind::gru && shape.reset_after) {  // columns are n r z
-        pack_straight(from + 2 * H * H, H, units, H, to);
-        pack_straight(from, H, units, 2 * H, to + H * kPanel);
-      } else {
-        pack_straight(from, H, units, hh_K, to);
-      }
-      if (resets_before) pack_straight(from + 2 * H * H, H, units, H, hn + g * H * kPanel);
+      const auto pack_gate = [&](int64_t gate, float* to) { pack_straight(from + gate * H * H, H, units, H, to); };
+      for (int64_t c = 0; c < cell.columns.to_h; ++c) pack_gate(cell.columns.hh_gate[c], to + c * H * kPanel);
+      if (cell.resets_before()) pack_gate(cell.columns.hh_gate[cell.columns.reset], hn + g * H * kPanel);
     }
     if (gradients.x == nullptr) return;
     const Range panels = part(x_groups, s, split.shares());
@@ -206,7 +199,7 @@ struct Backward : BackwardStep {
     for (int64_t r0 = rows.begin; r0 < rows.end; r0 += block) {
       const int64_t count = lesser(block, rows.end - r0);
       for (int64_t r = 0; r < count; ++r) {
-        share.gradient_rows[r] = first_row + (r0 + r) * row_floats + columns.first_x * sizes.H;
+        share.gradient_rows[r] = first_row + (r0 + r) * row_floats + cell.columns.first_x * sizes.H;
       }
       for (int64_t g = 0; g < x_groups; ++g) {
         const int64_t n = lesser(kPanel, I - g * kPanel);

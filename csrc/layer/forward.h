@@ -22,8 +22,7 @@ struct Forward : ForwardStep {
     if (overlaps) block_steps = lesser(block_steps, greater(kBlockRows, sizes.T / 16));
     overlaps = overlaps && block_steps < sizes.T;
     masked_h = carver.floats(shape.masked ? sizes.B * sizes.H : 0);
-    const bool resets_before = shape.cell == CellKind::gru && !shape.reset_after;
-    reset_h = carver.floats(resets_before ? sizes.B * sizes.H : 0);
+    reset_h = carver.floats(cell.resets_before() ? sizes.B * sizes.H : 0);
     shares = carver.many<ForwardShare>(split.shares());
     const bool copies_x = !shape.indices && inputs.x.f != 1;
     for (int64_t s = 0; s < split.shares(); ++s) {
@@ -67,7 +66,7 @@ struct Forward : ForwardStep {
   // The same where W_xh comes from beyond the second-level cache: the block may then lie there too.
   static constexpr int64_t kFarBlockRows = 192;
 
-  bool run(const Parallel& parallel) {
+  bool run_all(const Parallel& parallel) {
     sequence.open();
     Barrier barrier(parties());
     auto body = [&](Range mine) { overlaps ? run_overlapped(mine, barrier) : run_range(mine, barrier); };
@@ -86,20 +85,16 @@ struct Forward : ForwardStep {
     const auto wait = [&] {
       if (split.by_groups > 1) barrier.arrive(mine.size());
     };
-    const bool resets_before = shape.cell == CellKind::gru && !shape.reset_after;
     for (int64_t i0 = 0; i0 < sizes.T; i0 += block_steps) {
       const Range steps = block_from(i0);
       for (int64_t s = mine.begin; s < mine.end; ++s) project(shares[s], steps);
       for (int64_t i = i0; i < steps.end; ++i) {
         for (int64_t s = mine.begin; s < mine.end; ++s) start_step(shares[s], i);
         if (shape.masked) wait();
-        for (int64_t s = mine.begin; s < mine.end; ++s) {
-          resets_before ? reset_step(shares[s], i, i - i0) : step(shares[s], i, i - i0);
+        for (int64_t p = 0; p < cell.phases; ++p) {
+          for (int64_t s = mine.begin; s < mine.end; ++s) run(cell.forward[p], shares[s], i, i - i0);
+          wait();
         }
-        wait();
-        if (!resets_before) continue;
-        for (int64_t s = mine.begin; s < mine.end; ++s) candidate_step(shares[s], i, i - i0);
-        wait();
       }
     }
   }
@@ -118,12 +113,7 @@ struct Forward : ForwardStep {
       if (projects && steps.end < sizes.T) project(*later, block_from(steps.end));
       for (int64_t i = i0; recurs && i < steps.end; ++i) {
         start_step(*now, i);
-        if (shape.cell == CellKind::gru && !shape.reset_after) {
-          reset_step(*now, i, i - i0);
-          candidate_step(*now, i, i - i0);
-        } else {
-          step(*now, i, i - i0);
-        }
+        for (int64_t p = 0; p < cell.phases; ++p) run(cell.forward[p], *now, i, i - i0);
       }
       barrier.arrive(mine.size());
       const ForwardShare* done = now;
@@ -155,7 +145,7 @@ struct Forward : ForwardStep {
       if (slots == sizes.G) continue;
       for (int64_t r = 0; r < count; ++r) {
         for (int64_t j = 0; j < kPanel; j += kLanes) {
-          store(out + (r * slots + 3) * kPanel + j, load(packed.bias_hn + g * kPanel + j));
+          store(out + (r * slots + sizes.G) * kPanel + j, load(packed.bias_hn + g * kPanel + j));
         }
       }
     }
@@ -192,7 +182,7 @@ struct Forward : ForwardStep {
       if (lengths != nullptr) last = lengths[b] == 0 ? -1 : sequence.inputs.reverse ? sizes.T - 1 : lengths[b] - 1;
       const float* h = last < 0 ? sequence.h0 + b * H : sequence.hidden(last, b);
       for (int64_t u = 0; u < H; ++u) sequence.outputs.last_h[b * H + u] = h[u];
-      if (shape.cell != CellKind::lstm) continue;
+      if (!cell.has_c) continue;
       const float* c = last < 0 ? sequence.c0 + b * H : sequence.c(last, b);
       for (int64_t u = 0; u < H; ++u) sequence.outputs.last_c[b * H + u] = c[u];
     }
@@ -210,7 +200,7 @@ inline int64_t forward_scratch_floats(const Shape& shape, const Inputs& inputs) 
 
 inline bool forward(const Shape& shape, const Inputs& inputs, const float* packed, const Outputs& outputs,
                     float* scratch, const Parallel& parallel) {
-  return Forward(shape, inputs, packed, outputs, split_of(shape), Carver(scratch)).run(parallel);
+  return Forward(shape, inputs, packed, outputs, split_of(shape), Carver(scratch)).run_all(parallel);
 }
 
 }  // namespace deeprnn::DEEPRNN_ISA

@@ -1,16 +1,9 @@
-// One step of the forward pass: W_hh h is added to what the input gave, then come the cells' equations.
+// One step of the forward pass: W_hh h is added to what the input gave, then come the cell's equations.
 #pragma once
 
-#include "cells/inference.h"
 #include "layer/sequence.h"
 
 namespace deeprnn::DEEPRNN_ISA {
-
-// Slots of kPanel floats that a row of a group of units has in a block; see Packed.
-inline int64_t slots_of(const Shape& shape) {
-  if (shape.cell == CellKind::gru) return shape.reset_after ? 4 : 3;
-  return shape.cell == CellKind::lstm ? 4 : 1;
-}
 
 // What one share works on, and in.
 struct ForwardShare {
@@ -30,13 +23,13 @@ struct ForwardShare {
 
 // What a step reads and writes, and how; Forward lays it out and says when.
 struct ForwardStep {
- protected:
   ForwardStep(const Shape& shape, const Inputs& inputs, const float* packed, const Outputs& outputs, Carver& carver)
       : sequence(shape, inputs, outputs, carver),
+        cell(sequence.cell),
         shape(shape),
         sizes(shape),
         packed(shape, const_cast<float*>(packed)),
-        slots(slots_of(shape)) {}
+        slots(cell.slots) {}
 
   float* part(const ForwardShare& share, int64_t group, int64_t step) const {
     const int64_t at = (group - share.groups.begin) * block_steps + step;
@@ -45,11 +38,10 @@ struct ForwardStep {
 
   // Finds each row's state before the step, and masks this share's units of it.
   void start_step(const ForwardShare& share, int64_t i) {
-    const bool lstm = shape.cell == CellKind::lstm;
     if (i > 0 && !shape.masked && sequence.inputs.lengths == nullptr && sequence.inputs.restarts == nullptr) {
       const float* h = sequence.hidden(i - 1, share.rows.begin);
       for (int64_t r = 0; r < share.rows.size(); ++r) share.before_h[r] = share.read_h[r] = h + r * sizes.H;
-      if (!lstm) return;
+      if (!cell.has_c) return;
       const float* c = sequence.c(i - 1, share.rows.begin);
       for (int64_t r = 0; r < share.rows.size(); ++r) share.before_c[r] = c + r * sizes.H;
       return;
@@ -59,13 +51,32 @@ struct ForwardStep {
       share.before_h[r] = sequence.before_h(i, b);
       share.read_h[r] = shape.masked ? masked_h + b * sizes.H : share.before_h[r];
       share.valid[r] = sequence.valid(i, b);
-      if (lstm) share.before_c[r] = sequence.before_c(i, b);
+      if (cell.has_c) share.before_c[r] = sequence.before_c(i, b);
       if (!shape.masked) continue;
       const int64_t u1 = lesser(share.groups.end * kPanel, sizes.H);
       for (int64_t u = share.groups.begin * kPanel; u < u1; u += kLanes) {
         const V h = load(share.before_h[r] + u, u1 - u) * load(sequence.mask + b * sizes.H + u, u1 - u);
         store(masked_h + b * sizes.H + u, h, u1 - u);
       }
+    }
+  }
+
+  // A phase of the cell's step, for all of the share's units.
+  void run(const ForwardPhase& phase, const ForwardShare& share, int64_t i, int64_t at) {
+    const float* const* rows = share.read_h;
+    if (&phase != cell.forward) {
+      for (int64_t r = 0; r < share.rows.size(); ++r) {
+        // A row beyond its length has no r * h; any readable row does.
+        share.reset_h[r] = share.valid[r] ? reset_h + (share.rows.begin + r) * sizes.H : share.before_h[r];
+      }
+      rows = share.reset_h;
+    }
+    const int64_t stride = together(share);
+    for (int64_t g = share.groups.begin; g < share.groups.end; ++g) {
+      if ((g - share.groups.begin) % stride == 0) {
+        recur(share, {g, g + stride}, at, rows, {phase.first_gate, phase.end_gate}, phase.first_slot);
+      }
+      phase.equations(*this, share, g, i, at);
     }
   }
 
@@ -96,7 +107,7 @@ struct ForwardStep {
     product(rows, share.rows.size(), sizes.H, {share.panels, share.parts, share.parts, slots * kPanel, count});
   }
 
-  // Calls f(row, b, j, u, n, part) for every vector of a group: lanes j .. of the panel are units u .. u + n - 1.
+  // Calls f(row, b, u, n, part) for every vector of a group: the part's slots hold units u .. u + n - 1.
   template <typename F>
   DEEPRNN_INLINE void each(const ForwardShare& share, int64_t group, int64_t step, int64_t i, F&& f) {
     float* at = part(share, group, step);
@@ -109,12 +120,9 @@ struct ForwardStep {
         clear(i, b, group * kPanel, units);
         continue;
       }
-      if (units == kPanel) {  // the common case, with a constant count of lanes
-        f(r, b, group * kPanel, kLanes, at);
-        f(r, b, group * kPanel + kLanes, kLanes, at + kLanes);
-        continue;
-      }
-      for (int64_t j = 0; j < units; j += kLanes) f(r, b, group * kPanel + j, units - j, at + j);
+      int64_t j = 0;
+      for (; j + kLanes <= units; j += kLanes) f(r, b, group * kPanel + j, kLanes, at + j);
+      if (j < units) f(r, b, group * kPanel + j, units - j, at + j);
     }
   }
 
@@ -142,77 +150,7 @@ struct ForwardStep {
     store(sequence.hidden(i, b) + u, after, n);
   }
 
-  void step(const ForwardShare& share, int64_t i, int64_t at) {
-    const int64_t stride = together(share);
-    for (int64_t g = share.groups.begin; g < share.groups.end; ++g) {
-      if ((g - share.groups.begin) % stride == 0) {
-        recur(share, {g, g + stride}, at, share.read_h, {0, sizes.G}, slots > sizes.G ? 1 : 0);
-      }
-      if (shape.cell == CellKind::elman) {
-        with_phi(shape.phi, [&]<Phi phi>() { elman<phi>(share, g, i, at); });
-      } else if (shape.cell == CellKind::gru) {
-        gru(share, g, i, at);
-      } else {
-        lstm(share, g, i, at);
-      }
-    }
-  }
-
-  // phi of whole panels and nothing else, in half the time that `each` takes.
-  template <Phi phi, bool training>
-  void plain_elman(const ForwardShare& share, int64_t group, int64_t i, int64_t at) {
-    const float* in = part(share, group, at);
-    float* out = sequence.hidden(i, share.rows.begin) + group * kPanel;
-    const int64_t ahead = i + 1 < sizes.T ? sequence.hidden(i + 1, 0) - sequence.hidden(i, 0) : 0;
-    for (int64_t r = share.rows.size(); r > 0; --r, in += kPanel, out += sizes.H) {
-      __builtin_prefetch(out + ahead, 1);
-      const V a = load(in), b = load(in + kLanes);
-      store(out, training ? apply<phi>(a) : apply_in_inference<phi>(a));
-      store(out + kLanes, training ? apply<phi>(b) : apply_in_inference<phi>(b));
-    }
-  }
-
-  template <Phi phi>
-  void elman(const ForwardShare& share, int64_t group, int64_t i, int64_t at) {
-    const bool keeps = sequence.saved.values > 0;
-    if (!keeps && !shape.zoneout && sequence.inputs.lengths == nullptr && sizes.units(group) == kPanel) {
-      return shape.training ? plain_elman<phi, true>(share, group, i, at)
-                            : plain_elman<phi, false>(share, group, i, at);
-    }
-    each(share, group, at, i, [&](int64_t r, int64_t b, int64_t u, int64_t n, const float* in) {
-      const V a = load(in);
-      const V y = shape.training ? apply<phi>(a) : apply_in_inference<phi>(a);
-      if (keeps) store(sequence.gates(i, b) + u, from_argument(phi) ? a : y, n);
-      keep_h(share, i, r, b, u, n, y);
-    });
-  }
-
-  void lstm(const ForwardShare& share, int64_t group, int64_t i, int64_t at) {
-    if (shape.training) {
-      each(share, group, at, i, [&](int64_t r, int64_t b, int64_t u, int64_t n, const float* in) {
-        const V gate_i = sigmoid(load(in)), gate_f = sigmoid(load(in + kPanel));
-        const V gate_g = tanh(load(in + 2 * kPanel)), gate_o = sigmoid(load(in + 3 * kPanel));
-        const V c = fma(gate_f, load(share.before_c[r] + u, n), gate_i * gate_g);
-        float* to = sequence.gates(i, b) + u;
-        store(to, gate_i, n);
-        store(to + sizes.H, gate_f, n);
-        store(to + 2 * sizes.H, gate_g, n);
-        store(to + 3 * sizes.H, gate_o, n);
-        keep_c_h(share, i, r, b, u, n, {c, gate_o * tanh(c)});
-      });
-      return;
-    }
-    each(share, group, at, i, [&](int64_t r, int64_t b, int64_t u, int64_t n, const float* in) {
-      const LstmState after = lstm_state(load(in), load(in + kPanel), load(in + 2 * kPanel), load(in + 3 * kPanel),
-                                         load(share.before_c[r] + u, n));
-      keep_c_h(share, i, r, b, u, n, after);
-    });
-  }
-
-  DEEPRNN_INLINE void keep_c_h(const ForwardShare& share, int64_t i, int64_t r, int64_t b, int64_t u, int64_t n,
-                               LstmState after) {
-    keep_h(share, i, r, b, u, n, after.h);
-    V c = after.c;
+  DEEPRNN_INLINE void keep_c(const ForwardShare& share, int64_t i, int64_t r, int64_t b, int64_t u, int64_t n, V c) {
     const Strided& keep = sequence.inputs.keep_c;
     if (shape.zoneout && keep.data != nullptr) {
       c = zone_out(keep, sequence.time(i), b, u, n, load(share.before_c[r] + u, n), c);
@@ -222,74 +160,15 @@ struct ForwardStep {
     store(sequence.outputs.cells + (sequence.time(i) * sizes.B + b) * sizes.H + u, c, n);
   }
 
-  void gru(const ForwardShare& share, int64_t group, int64_t i, int64_t at) {
-    if (!shape.training) {
-      each(share, group, at, i, [&](int64_t r, int64_t b, int64_t u, int64_t n, const float* in) {
-        keep_h(share, i, r, b, u, n,
-               gru_state(load(in + kPanel), load(in + 2 * kPanel), load(in), load(in + 3 * kPanel),
-                         load(share.before_h[r] + u, n)));
-      });
-      return;
-    }
-    each(share, group, at, i, [&](int64_t r, int64_t b, int64_t u, int64_t n, const float* in) {
-      const V gate_r = sigmoid(load(in + kPanel)), gate_z = sigmoid(load(in + 2 * kPanel));
-      const V recurrent = load(in + 3 * kPanel);
-      const V gate_n = tanh(fma(gate_r, recurrent, load(in)));
-      float* to = sequence.gates(i, b) + u;
-      store(to, gate_r, n);
-      store(to + sizes.H, gate_z, n);
-      store(to + 2 * sizes.H, gate_n, n);
-      store(to + 3 * sizes.H, recurrent, n);
-      const V before = load(share.before_h[r] + u, n);
-      keep_h(share, i, r, b, u, n, fma(gate_z, before - gate_n, gate_n));
-    });
-  }
-
-  // A GRU that resets before the product, first half: r and z, and r * h for the product of the second half.
-  void reset_step(const ForwardShare& share, int64_t i, int64_t at) {
-    const bool keeps = sequence.saved.values > 0;
-    const int64_t stride = together(share);
-    for (int64_t g = share.groups.begin; g < share.groups.end; ++g) {
-      if ((g - share.groups.begin) % stride == 0) recur(share, {g, g + stride}, at, share.read_h, {0, 2}, 1);
-      each(share, g, at, i, [&](int64_t r, int64_t b, int64_t u, int64_t n, float* in) {
-        const V gate_r = sigmoid(load(in + kPanel)), gate_z = sigmoid(load(in + 2 * kPanel));
-        store(in + 2 * kPanel, gate_z);
-        if (keeps) {
-          store(sequence.gates(i, b) + u, gate_r, n);
-          store(sequence.gates(i, b) + sizes.H + u, gate_z, n);
-        }
-        store(reset_h + b * sizes.H + u, gate_r * load(share.read_h[r] + u, n), n);
-      });
-    }
-  }
-
-  // Second half: n and h.
-  void candidate_step(const ForwardShare& share, int64_t i, int64_t at) {
-    const bool keeps = sequence.saved.values > 0;
-    for (int64_t r = 0; r < share.rows.size(); ++r) {
-      // A row beyond its length has no r * h; any readable row does.
-      share.reset_h[r] = share.valid[r] ? reset_h + (share.rows.begin + r) * sizes.H : share.before_h[r];
-    }
-    const int64_t stride = together(share);
-    for (int64_t g = share.groups.begin; g < share.groups.end; ++g) {
-      if ((g - share.groups.begin) % stride == 0) recur(share, {g, g + stride}, at, share.reset_h, {2, 3}, 0);
-      each(share, g, at, i, [&](int64_t r, int64_t b, int64_t u, int64_t n, const float* in) {
-        const V gate_n = tanh(load(in)), gate_z = load(in + 2 * kPanel);
-        if (keeps) store(sequence.gates(i, b) + 2 * sizes.H + u, gate_n, n);
-        const V before = load(share.before_h[r] + u, n);
-        keep_h(share, i, r, b, u, n, fma(gate_z, before - gate_n, gate_n));
-      });
-    }
-  }
-
   Sequence sequence;
+  const CellTraits& cell;
   const Shape& shape;
   Sizes sizes;
   Packed packed;
   int64_t slots;
   int64_t block_steps = 1;
   float* masked_h = nullptr;
-  float* reset_h = nullptr;
+  float* reset_h = nullptr;  // [row][H] r * h, where the second phase multiplies that
 };
 
 }  // namespace deeprnn::DEEPRNN_ISA

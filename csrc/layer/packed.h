@@ -5,15 +5,14 @@
 #include "deeprnn.h"
 #include "isa/tile.h"
 #include "layer/share.h"
+#include "layer/traits.h"
 
 namespace deeprnn::DEEPRNN_ISA {
-
-constexpr int64_t gates_of(CellKind cell) { return cell == CellKind::elman ? 1 : cell == CellKind::gru ? 3 : 4; }
 
 // Units come in groups of kPanel; a group's gates lie side by side, so that one tile has all that its units need.
 struct Sizes {
   explicit Sizes(const Shape& shape)
-      : T(shape.T), B(shape.B), I(shape.I), H(shape.H), G(gates_of(shape.cell)), groups(ceil_div(shape.H, kPanel)) {}
+      : T(shape.T), B(shape.B), I(shape.I), H(shape.H), G(traits_of(shape).gates), groups(ceil_div(shape.H, kPanel)) {}
 
   int64_t T, B, I, H, G, groups;
 
@@ -70,8 +69,7 @@ inline bool long_row(const Shape& shape) {
   return sizes.B == 1 && step_products < kWorthBarrier && step_products * sizes.T >= 2 * kWorthStarting;
 }
 
-// What the forward pass reads. The input's part of a unit comes in slots, one for each gate of W_xh; a GRU's are
-// n r z, and reset_after adds a fourth for W_hn h + b_hn, so that the recurrence adds its r z n to slots 1 to 3.
+// What the forward pass reads. The input's part of a unit comes in slots, in an order of the cell's own.
 struct Packed {
   Packed(const Shape& shape, float* base) : sizes(shape), carver(base) {
     hh = carver.floats(sizes.groups * sizes.G * sizes.H * kPanel);
@@ -90,14 +88,12 @@ struct Packed {
   const float* hh_panel(int64_t group, int64_t gate) const { return hh + (group * sizes.G + gate) * sizes.H * kPanel; }
 };
 
-// The gate that lies in a slot of the input's part.
-inline int64_t gate_in_slot(CellKind cell, int64_t slot) { return cell == CellKind::gru ? (slot + 2) % 3 : slot; }
-
 inline void pack_group(const Shape& shape, const Inputs& inputs, const Packed& packed, int64_t group) {
   const Sizes& z = packed.sizes;
+  const CellTraits& cell = traits_of(shape);
   const int64_t units = z.units(group);
   for (int64_t slot = 0; slot < z.G; ++slot) {
-    const int64_t row = group * kPanel + gate_in_slot(shape.cell, slot) * z.H;
+    const int64_t row = group * kPanel + cell.slot_gate[slot] * z.H;
     float* bias = packed.bias + (group * z.G + slot) * kPanel;
     for (int64_t j = 0; j < kPanel; ++j) bias[j] = j < units && inputs.bias != nullptr ? inputs.bias[row + j] : 0.0f;
     const float* weight = inputs.weight_xh + row * z.I;

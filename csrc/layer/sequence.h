@@ -2,26 +2,22 @@
 // what forward keeps for backward.
 #pragma once
 
-#include "isa/phi.h"
 #include "layer/packed.h"
 
 namespace deeprnn::DEEPRNN_ISA {
 
-// Floats kept for each unit and step in training, beside hidden: Elman's phi argument or unzoned output where the
-// derivative or zoneout needs it; GRU's r z n and W_hn h + b_hn; LSTM's i f g o, and c.
+// What training keeps for each unit and step, beside hidden: what the cell asks for, and c.
 struct Saved {
   Saved(const Shape& shape, float* base) {
-    const int64_t cells = shape.T * shape.B * shape.H;
-    if (shape.cell == CellKind::elman) values = from_argument(shape.phi) || shape.zoneout ? 1 : 0;
-    if (shape.cell == CellKind::gru) values = shape.reset_after ? 4 : 3;
-    if (shape.cell == CellKind::lstm) values = 4;
-    if (!shape.training) values = 0;
+    if (!shape.training) return;
+    const CellTraits& cell = traits_of(shape);
+    const int64_t count = shape.T * shape.B * shape.H;
+    values = cell.saved;
     gates = base;
-    total = values * cells;
-    if (shape.cell == CellKind::lstm && shape.training) {
-      c = base == nullptr ? nullptr : base + total;
-      total += cells;
-    }
+    total = values * count;
+    if (!cell.has_c) return;
+    c = base == nullptr ? nullptr : base + total;
+    total += count;
   }
 
   int64_t values = 0;
@@ -42,15 +38,19 @@ inline const float* contiguous_rows(const Strided& operand, int64_t B, int64_t H
 
 struct Sequence {
   Sequence(const Shape& shape, const Inputs& inputs, const Outputs& outputs, Carver& carver)
-      : shape(shape), inputs(inputs), outputs(outputs), sizes(shape), saved(shape, outputs.saved) {
+      : shape(shape),
+        inputs(inputs),
+        outputs(outputs),
+        cell(traits_of(shape)),
+        sizes(shape),
+        saved(shape, outputs.saved) {
     const int64_t count = sizes.B * sizes.H;
-    const bool lstm = shape.cell == CellKind::lstm;
     room_h0 = carver.floats(count);
     room_initial_h = carver.floats(inputs.restarts != nullptr ? count : 0);
     room_mask = carver.floats(shape.masked ? count : 0);
-    room_c0 = carver.floats(lstm ? count : 0);
-    room_initial_c = carver.floats(lstm && inputs.restarts != nullptr ? count : 0);
-    room_c = carver.floats(lstm ? count : 0);
+    room_c0 = carver.floats(cell.has_c ? count : 0);
+    room_initial_c = carver.floats(cell.has_c && inputs.restarts != nullptr ? count : 0);
+    room_c = carver.floats(cell.has_c ? count : 0);
   }
 
   // Makes the states before the first step contiguous; run once, before the shares.
@@ -58,7 +58,7 @@ struct Sequence {
     h0 = contiguous_rows(inputs.h0, sizes.B, sizes.H, room_h0);
     if (inputs.restarts != nullptr) initial_h = contiguous_rows(inputs.initial_h, sizes.B, sizes.H, room_initial_h);
     if (shape.masked) mask = contiguous_rows(inputs.mask, sizes.B, sizes.H, room_mask);
-    if (shape.cell != CellKind::lstm) return;
+    if (!cell.has_c) return;
     c0 = contiguous_rows(inputs.c0, sizes.B, sizes.H, room_c0);
     if (inputs.restarts != nullptr) initial_c = contiguous_rows(inputs.initial_c, sizes.B, sizes.H, room_initial_c);
   }
@@ -98,6 +98,7 @@ struct Sequence {
   const Shape& shape;
   const Inputs& inputs;
   const Outputs& outputs;
+  const CellTraits& cell;
   Sizes sizes;
   Saved saved;
   const float *h0 = nullptr, *c0 = nullptr, *initial_h = nullptr, *initial_c = nullptr, *mask = nullptr;

@@ -102,17 +102,18 @@ class WeightGradient {
  public:
   WeightGradient() = default;
   WeightGradient(const Shape& shape, const Inputs& inputs, const Gradients& gradients, const Sequence& sequence,
-                 int64_t columns, int64_t chunk_rows, int64_t shares, Carver& carver)
+                 int64_t chunk_rows, int64_t shares, Carver& carver)
       : shape_(&shape),
         inputs_(&inputs),
         gradients_(&gradients),
         sequence_(&sequence),
         sizes_(shape),
-        columns_(columns),
+        columns_(sequence.cell.columns),
         shares_(shares),
         chunk_rows_(chunk_rows),
         tiles_(ceil_div(shape.H, kTileRows)) {
-    const bool resets_before = shape.cell == CellKind::gru && !shape.reset_after;
+    const bool resets_before = sequence.cell.resets_before();
+    const int64_t columns = columns_.count;
     wants_hh_ = gradients.weight_hh != nullptr;
     wants_xh_ = gradients.weight_xh != nullptr && !shape.indices;
     scatters_ = gradients.weight_xh != nullptr && shape.indices;
@@ -139,7 +140,7 @@ class WeightGradient {
   void pack(int64_t share, Range steps, const float* chunk, int64_t row_floats, const float* reset_h) {
     const int64_t rows = steps.size() * sizes_.B;
     if (wants_hh_ || wants_xh_) {
-      const Range tiles = part(columns_ * tiles_, share, shares_);
+      const Range tiles = part(columns_.count * tiles_, share, shares_);
       for (int64_t t = tiles.begin; t < tiles.end; ++t) {
         const Range units = part(sizes_.H, t % tiles_, tiles_);
         const float* from = chunk + (t / tiles_) * sizes_.H + units.begin;
@@ -158,32 +159,32 @@ class WeightGradient {
   }
 
   // Adds the chunk's products to this share's rows of the gradients.
-  void add(int64_t share, Range steps, const float* chunk, int64_t row_floats, const int64_t* hh_gate,
-           const int64_t* xh_gate) {
+  void add(int64_t share, Range steps, const float* chunk, int64_t row_floats) {
     const int64_t rows = steps.size() * sizes_.B, H = sizes_.H, I = sizes_.I;
-    const bool resets_before = reset_h_ != nullptr;
-    const Range tiles = part(columns_ * tiles_, share, shares_);
+    const Range tiles = part(columns_.count * tiles_, share, shares_);
     for (int64_t g = 0; wants_hh_ && g < sizes_.groups; ++g) {
       for (int64_t t = tiles.begin; t < tiles.end; ++t) {
         const int64_t column = t / tiles_;
-        if (hh_gate[column] < 0) continue;
+        const int64_t gate = columns_.hh_gate[column];
+        if (gate == kNone) continue;
         const Range units = part(H, t % tiles_, tiles_);
-        const float* right = (resets_before && column == 2 ? reset_h_ : h_) + g * chunk_rows_ * kPanel;
-        float* out = gradients_->weight_hh + (hh_gate[column] * H + units.begin) * H + g * kPanel;
+        const float* right = (column == columns_.reset ? reset_h_ : h_) + g * chunk_rows_ * kPanel;
+        float* out = gradients_->weight_hh + (gate * H + units.begin) * H + g * kPanel;
         add_outer_of(units.size(), tile_at(t, units), right, rows, out, H, sizes_.units(g));
       }
     }
     for (int64_t g = 0; wants_xh_ && g < x_panels_; ++g) {
       for (int64_t t = tiles.begin; t < tiles.end; ++t) {
         const int64_t column = t / tiles_;
-        if (xh_gate[column] < 0) continue;
+        const int64_t gate = columns_.xh_gate(column);
+        if (gate == kNone) continue;
         const Range units = part(H, t % tiles_, tiles_);
-        float* out = gradients_->weight_xh + (xh_gate[column] * H + units.begin) * I + g * kPanel;
+        float* out = gradients_->weight_xh + (gate * H + units.begin) * I + g * kPanel;
         add_outer_of(units.size(), tile_at(t, units), x_ + g * chunk_rows_ * kPanel, rows, out, I,
                      lesser(kPanel, I - g * kPanel));
       }
     }
-    add_biases(share, rows, chunk, row_floats, hh_gate, xh_gate);
+    add_biases(share, rows, chunk, row_floats);
     if (scatters_) scatter(share, steps, chunk, row_floats);
   }
 
@@ -254,10 +255,9 @@ class WeightGradient {
     }
   }
 
-  void add_biases(int64_t share, int64_t rows, const float* chunk, int64_t row_floats, const int64_t* hh_gate,
-                  const int64_t* xh_gate) {
+  void add_biases(int64_t share, int64_t rows, const float* chunk, int64_t row_floats) {
     const int64_t H = sizes_.H;
-    const Range mine = part(columns_ * H, share, shares_);
+    const Range mine = part(columns_.count * H, share, shares_);
     for (int64_t k = mine.begin; k < mine.end; k += kLanes) {
       const int64_t n = lesser(kLanes, mine.end - k);
       V sum{};
@@ -265,10 +265,9 @@ class WeightGradient {
       store(sums_ + k, sum, n);
     }
     for (int64_t k = mine.begin; k < mine.end; ++k) {
-      const int64_t column = k / H, u = k % H;
-      if (gradients_->bias != nullptr && xh_gate[column] >= 0) gradients_->bias[xh_gate[column] * H + u] += sums_[k];
-      const bool is_hn = shape_->cell == CellKind::gru && shape_->reset_after && hh_gate[column] == 2;
-      if (gradients_->bias_hn != nullptr && is_hn) gradients_->bias_hn[u] += sums_[k];
+      const int64_t column = k / H, u = k % H, gate = columns_.xh_gate(column);
+      if (gradients_->bias != nullptr && gate != kNone) gradients_->bias[gate * H + u] += sums_[k];
+      if (gradients_->bias_hn != nullptr && column == columns_.bias_hn) gradients_->bias_hn[u] += sums_[k];
     }
   }
 
@@ -276,7 +275,7 @@ class WeightGradient {
   void scatter(int64_t share, Range steps, const float* chunk, int64_t row_floats) {
     const int64_t GH = sizes_.G * sizes_.H;
     const Range mine = part(GH, share, shares_);
-    const int64_t first_x = columns_ * sizes_.H - GH;
+    const int64_t first_x = columns_.first_x * sizes_.H;
     int64_t r = 0;
     for (int64_t i = steps.begin; i < steps.end; ++i) {
       for (int64_t b = 0; b < sizes_.B; ++b, ++r) {
@@ -295,7 +294,8 @@ class WeightGradient {
   const Gradients* gradients_ = nullptr;
   const Sequence* sequence_ = nullptr;
   Sizes sizes_{Shape{}};
-  int64_t columns_ = 0, shares_ = 1, chunk_rows_ = 0, tiles_ = 1, x_panels_ = 0;
+  Columns columns_{};
+  int64_t shares_ = 1, chunk_rows_ = 0, tiles_ = 1, x_panels_ = 0;
   bool wants_hh_ = false, wants_xh_ = false, scatters_ = false;
   float* left_ = nullptr;      // [column][tile][row][units of the tile]
   float* h_ = nullptr;         // [group][row][kPanel] h before the step, masked

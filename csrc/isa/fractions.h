@@ -1,5 +1,5 @@
-// A step's pointwise part where no gradient will be asked for: sigmoid and tanh stay fractions until the state itself
-// is divided out, which takes an LSTM two divisions for five and a GRU two for three.
+// sigmoid and tanh as fractions, for equations that divide once at their end: where no gradient will be asked for, it
+// takes an LSTM two divisions for five and a GRU two for three.
 //
 // These fractions round a few times more than `sigmoid` and `tanh` do, and near 1 leave no digits for 1 - tanh(x)^2,
 // which the backward pass needs. A sigmoid stays 1e-13 away from 0, and so does a GRU's 1 - z.
@@ -54,27 +54,6 @@ DEEPRNN_INLINE V exp_negative(V x) {
   q = fma(q, two.f, 6.9314694e-01f);
   q = fma(q, two.f, 1.0f);
   return q * two.whole;
-}
-
-struct LstmState {
-  V c, h;
-};
-
-// c = sigmoid(f) before + sigmoid(i) tanh(g), h = sigmoid(o) tanh(c)
-DEEPRNN_INLINE LstmState lstm_state(V i, V f, V g, V o, V before) {
-  const V under_f = exp_negative(f) + 1.0f;
-  const Fraction squashed = tanh_fraction(g);
-  const V under_ig = (exp_negative(i) + 1.0f) * squashed.under;
-  const V c = fma(before, under_ig, squashed.over * under_f) / (under_f * under_ig);
-  const Fraction of_c = tanh_fraction(c);
-  return {c, of_c.over / ((exp_negative(o) + 1.0f) * of_c.under)};
-}
-
-// h = sigmoid(z) before + (1 - sigmoid(z)) tanh(x + sigmoid(r) recurrent)
-DEEPRNN_INLINE V gru_state(V r, V z, V x, V recurrent, V before) {
-  const Fraction n = tanh_fraction(x + recurrent / (exp_negative(r) + 1.0f));
-  const V rest = exp_negative(z);  // (1 - sigmoid(z)) / sigmoid(z)
-  return fma(before, n.under, n.over * rest) / ((rest + 1.0f) * n.under);
 }
 
 }  // namespace deeprnn::DEEPRNN_ISA
