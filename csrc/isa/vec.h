@@ -53,16 +53,35 @@ DEEPRNN_INLINE V floats(VI v) { return reinterpret_cast<V>(v); }
 DEEPRNN_INLINE V select(VI mask, V yes, V no) { return mask ? yes : no; }
 DEEPRNN_INLINE V abs(V v) { return floats(bits(v) & 0x7fffffff); }
 
-// The first n lanes; the others are 0 (load) or left alone (store).
+// The first n lanes, n > 0; the others are 0 (load) or left alone (store), and their memory is not touched.
+#if defined(DEEPRNN_LANES_16)
+DEEPRNN_INLINE __mmask16 first_lanes(int64_t n) { return static_cast<__mmask16>((1u << n) - 1); }
+#elif defined(DEEPRNN_LANES_8)
+DEEPRNN_INLINE __m256i first_lanes(int64_t n) {
+  return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int32_t>(n)), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+#endif
 DEEPRNN_INLINE V load(const float* p, int64_t n) {
   if (n >= kLanes) return load(p);
+#if defined(DEEPRNN_LANES_16)
+  return _mm512_maskz_loadu_ps(first_lanes(n), p);
+#elif defined(DEEPRNN_LANES_8)
+  return _mm256_maskload_ps(p, first_lanes(n));
+#else
   V v{};
   for (int64_t j = 0; j < n; ++j) v[j] = p[j];
   return v;
+#endif
 }
 DEEPRNN_INLINE void store(float* p, V v, int64_t n) {
   if (n >= kLanes) return store(p, v);
+#if defined(DEEPRNN_LANES_16)
+  _mm512_mask_storeu_ps(p, first_lanes(n), v);
+#elif defined(DEEPRNN_LANES_8)
+  _mm256_maskstore_ps(p, first_lanes(n), v);
+#else
   for (int64_t j = 0; j < n; ++j) p[j] = v[j];
+#endif
 }
 DEEPRNN_INLINE V load_strided(const float* p, int64_t stride, int64_t n) {
   if (stride == 1) return load(p, n);
