@@ -130,7 +130,7 @@ def train(series: Series, hours: dict[str, NDArray[np.int64]], seed: int, passes
     Of all passes the one that is best on the months that choose is kept.
     """
     torch.manual_seed(seed)
-    net = DeepRNN(DAY * COLUMNS, [GRU(WIDTH)] * LAYERS, 1, dropout=DROPOUT, variational=True)
+    net = DeepRNN(DAY * COLUMNS, [GRU(WIDTH)] * LAYERS, 1, dropout=DROPOUT, variational_dropout=True)
     assert net.output is not None
     with torch.no_grad():
         net.output.weight *= 0.1  # it begins near "same hour yesterday"

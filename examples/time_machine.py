@@ -89,7 +89,7 @@ def train(cell: str, settings: Settings, windows: Tensor, symbols: int, seed: in
     """A network of two such layers, trained on windows (N, STEPS + 1)."""
     torch.manual_seed(seed)
     layers = [CELLS[cell](settings.recurrent_dropout) for _ in range(2)]
-    net = DeepRNN(symbols, layers, symbols, dropout=settings.dropout, variational=True)
+    net = DeepRNN(symbols, layers, symbols, dropout=settings.dropout, variational_dropout=True)
     optimizer = torch.optim.AdamW(net.parameters(), lr=settings.learning_rate, betas=(0.9, 0.99), weight_decay=0.0)
     a_pass = len(windows) // settings.batch
     total = settings.epochs * a_pass

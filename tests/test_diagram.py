@@ -51,7 +51,7 @@ NETS = {
         [LSTM(64, **ALL_OPTIONS, zoneout_cell=0.5)] * 12,  # type: ignore[arg-type]
         123_456,
         dropout=0.5,
-        variational=True,
+        variational_dropout=True,
         residual=True,
         input_to_all=True,
         output_from_all=True,
@@ -165,7 +165,7 @@ class TestOptionsShow:
 
     def test_variational_dropout_is_told_from_plain(self) -> None:
         def told(variational: bool) -> str:
-            return draw(DeepRNN(3, [GRU(8)], 2, dropout=0.5, variational=variational)).svg
+            return draw(DeepRNN(3, [GRU(8)], 2, dropout=0.5, variational_dropout=variational)).svg
 
         assert "one mask for all steps" in told(True)
         assert "a new mask at each step" in told(False)

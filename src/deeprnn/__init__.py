@@ -8,6 +8,8 @@ from deeprnn.afterimport import after_import
 
 if TYPE_CHECKING:
     from deeprnn import analysis as analysis
+    from deeprnn import cells as cells
+    from deeprnn import functional as functional
     from deeprnn import kernels as kernels
     from deeprnn.cells import GRU as GRU
     from deeprnn.cells import LSTM as LSTM
@@ -31,7 +33,9 @@ __all__ = [
     "Result",
     "State",
     "analysis",
+    "cells",
     "draw",
+    "functional",
     "kernels",
 ]
 __version__ = "0.1.0"
@@ -47,7 +51,9 @@ _HOME = {
     "Result": "deep",
     "State": "state",
     "analysis": "",
+    "cells": "",
     "draw": "diagram",
+    "functional": "",
     "kernels": "",
 }
 """Where each public name lies. It is imported when it is first asked for, so that `deeprnn --help` needs no torch."""
@@ -67,8 +73,8 @@ def __dir__() -> list[str]:
 
 
 _ON_THE_WAY = (
-    "activations", "cells", "consistency", "initialise", "inputs", "kernels", "layer", "loadable", "masks", "reach",
-    "saving", "scan", "sharing", "state", "stateforms", "summary",
+    "activations", "cells", "consistency", "functional", "inputs", "kernels", "layer", "loadable", "masks", "reach",
+    "saving", "sharing", "state", "stateforms", "summary",
 )  # fmt: skip
 
 

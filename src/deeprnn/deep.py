@@ -17,7 +17,8 @@ from deeprnn.activations import Function
 from deeprnn.cells import Cell
 from deeprnn.consistency import cells_of, check_build, check_layer, check_output
 from deeprnn.inputs import Inputs, Lengths, prepare
-from deeprnn.layer import LayerResult, RecurrentLayer
+from deeprnn.kernels import LayerOutput
+from deeprnn.layer import RecurrentLayer
 from deeprnn.loadable import check_loadable
 from deeprnn.masks import ones_with
 from deeprnn.quantities import flag, probability, whole
@@ -26,7 +27,7 @@ from deeprnn.state import DeepState, State
 from deeprnn.stateforms import StateForm, one_a_layer
 from deeprnn.summary import summarise
 
-_OPTIONS = ("batch_first", "dropout", "variational", "residual", "input_to_all", "output_from_all", "one_hot")
+_OPTIONS = ("batch_first", "dropout", "variational_dropout", "residual", "input_to_all", "output_from_all", "one_hot")
 """The stack's options: arguments of DeepRNN that a saved net's configuration repeats."""
 _ENTRIES: dict[str, tuple[type, ...]] = {
     "format": (str,),
@@ -51,13 +52,14 @@ class Result(NamedTuple):
             above are computed from these very tensors: `torch.autograd.grad(loss, result.hidden)` is the loss's
             gradient at every layer and step, along what the layer passes up.
         state: what the next call continues from: `net(x_next, result.state)`.
-        cells: L entries, an LSTM layer's c_t (T, B, H_l) and None for other cells; None unless asked for.
+        cell_states: L entries, an LSTM layer's c_t (T, B, H_l), None for a cell that has no such state; None unless
+            asked for.
     """
 
     output: Tensor | None
     hidden: tuple[Tensor, ...]
     state: DeepState
-    cells: tuple[Tensor | None, ...] | None = None
+    cell_states: tuple[Tensor | None, ...] | None = None
 
 
 # torch knows named tuples, but saves an exported program only where their names are registered.
@@ -78,8 +80,8 @@ class DeepRNN(nn.Module):
         batch_first: x, output, hidden and resets are (B, T, ...) instead of (T, B, ...). States never change.
         dropout: probability of dropping a unit on its way up from one layer to the next, and from the top to the
             output layer. `result.hidden` holds the states before it.
-        variational: one dropout mask for all steps of a sequence (Gal & Ghahramani 2016), instead of a new one at
-            each step.
+        variational_dropout: one dropout mask for all steps of a sequence (Gal & Ghahramani 2016), instead of a new
+            one at each step.
         residual: each layer from the second on passes up its hidden state plus what it read (Wu et al. 2016,
             section 3.1); all layers then write equally many features. `result.hidden` holds the states themselves.
         input_to_all: every layer reads X_t beside the layer below (Graves 2013).
@@ -108,7 +110,7 @@ class DeepRNN(nn.Module):
         *,
         batch_first: bool = False,
         dropout: float = 0.0,
-        variational: bool = False,
+        variational_dropout: bool = False,
         residual: bool = False,
         input_to_all: bool = False,
         output_from_all: bool = False,
@@ -122,7 +124,7 @@ class DeepRNN(nn.Module):
         self.output_size = None if output_size is None else whole("DeepRNN(output_size)", output_size)
         self.batch_first = flag("DeepRNN(batch_first)", batch_first)
         self.dropout = probability("DeepRNN(dropout)", dropout)
-        self.variational = flag("DeepRNN(variational)", variational)
+        self.variational_dropout = flag("DeepRNN(variational_dropout)", variational_dropout)
         self.residual = flag("DeepRNN(residual)", residual)
         self.input_to_all = flag("DeepRNN(input_to_all)", input_to_all)
         self.output_from_all = flag("DeepRNN(output_from_all)", output_from_all)
@@ -173,7 +175,7 @@ class DeepRNN(nn.Module):
         *,
         lengths: Lengths | None = None,
         resets: Tensor | None = None,
-        cells: bool = False,
+        return_cell_states: bool = False,
     ) -> Result:
         """The net over a sequence.
 
@@ -189,39 +191,42 @@ class DeepRNN(nn.Module):
                 its state is the one after its last valid step.
             resets: (T, B) bool, or (B, T) with batch_first: True at the first step of a document. The state
                 returns to the layer's initial state, not to the one given, before that step.
-            cells: also return c_t at every step.
+            return_cell_states: also return every layer's cell state at every step, an LSTM's c_t.
 
         Raises:
             ValueError, TypeError: an argument's kind, shape, range, dtype or device does not fit; the message says how.
         """
         inputs, given = self.prepared(x, state, lengths=lengths, resets=resets)
-        read, hidden, passed, states, every_c = inputs.x, [], [], [], []
+        joined = self._joined_input(inputs.x) if self.input_to_all else None
+        hidden, passed, states, cell_states = [], [], [], []
         for index, layer in enumerate(self.recurrent_layers):
+            read = self._joined(self._drop(passed[-1]), joined) if index else inputs.x
             check_layer(index, layer, read.device)
             result = layer(
                 read,
                 given[index],
                 lengths=inputs.lengths,
                 resets=inputs.resets,
-                wants_cells=cells,
+                return_cell_states=return_cell_states,
             )
-            if not (isinstance(result, LayerResult) and isinstance(result.hidden, Tensor)):  # pyright: ignore[reportUnnecessaryIsInstance]
+            if not (isinstance(result, LayerOutput) and isinstance(result.hidden, Tensor)):  # pyright: ignore[reportUnnecessaryIsInstance]
                 raise TypeError(
-                    f"a forward hook of layers.{index} returned a {type(result).__name__}, expected a LayerResult of "
+                    f"a forward hook of layers.{index} returned a {type(result).__name__}, expected a LayerOutput of "
                     f"tensors; to change what the layer passes up, return result._replace(hidden=...)."
                 )
             # What is returned lies on the way to the output, so gradients with respect to it are those of the path.
             hidden.append(inputs.restore(result.hidden))
             states.append(result.state)
-            every_c.append(result.cells)
+            cell_states.append(result.cell_states)
             upward = inputs.time_first(hidden[-1])
             passed.append(upward + passed[-1] if self.residual and passed else upward)
-            read = self._join_input(self._drop(passed[-1]), inputs.x)
         return Result(
             output=None if self.output is None else inputs.restore(self._output(self.output, passed)),
             hidden=tuple(hidden),
             state=inputs.restore_state(DeepState(tuple(states))),
-            cells=tuple(None if c is None else inputs.restore(c) for c in every_c) if cells else None,
+            cell_states=tuple(None if c is None else inputs.restore(c) for c in cell_states)
+            if return_cell_states
+            else None,
         )
 
     def prepared(
@@ -302,7 +307,11 @@ class DeepRNN(nn.Module):
             self._to_save()
 
     def _to_save(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
-        config, tensors = self._config(), distinct_state(self)
+        config, tensors = self.config(), distinct_state(self)
+        config |= {
+            "shared": shared_places(self),
+            "frozen": [name for name, weight in self.named_parameters() if not weight.requires_grad],
+        }
         check_loadable(self, tensors, self._expected_state(config))
         return config, tensors
 
@@ -331,16 +340,12 @@ class DeepRNN(nn.Module):
         directory = Path(directory)
         config = saving.read_config(directory)
         path = directory / saving.CONFIG
-        # Absent from nets that were saved before there was such a thing.
+        # Absent from nets that were saved before there was such a thing, or there by an earlier name.
         entries: dict[str, Any] = {"one_hot": False, "shared": {}, "frozen": [], **config}
+        if "variational" in entries:
+            entries["variational_dropout"] = entries.pop("variational")
         saving.check_entries(entries, _ENTRIES, path)
-        cells = saving.cells_from_json(config["layers"], functions or {}, path)
-        try:
-            dtype = saving.dtype_of(config["dtype"])
-            arguments = {name: entries[name] for name in ("input_size", "output_size", *_OPTIONS)}
-            net = cls(layers=cells, device="meta", dtype=dtype, **arguments)
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
-            raise ValueError(f"{path} does not describe a DeepRNN: {error}") from error
+        net = cls._built(entries, functions or {}, str(path), "meta")
         expected = without(net.state_dict(), entries["shared"])
         if merged := sorted(expected.keys() - distinct_state(net).keys()):
             raise ValueError(
@@ -356,8 +361,12 @@ class DeepRNN(nn.Module):
             raise ValueError(f"{path} does not describe a DeepRNN: {error}") from error
         return net
 
-    def _config(self) -> dict[str, Any]:
-        """What `save` writes beside the weights, as JSON."""
+    def config(self) -> dict[str, Any]:
+        """The arguments that build such a net, as JSON: see `from_config`.
+
+        Warns:
+            UserWarning: the net has activations that are not names; JSON can't hold them.
+        """
         return {
             "input_size": self.input_size,
             "output_size": self.output_size,
@@ -365,9 +374,48 @@ class DeepRNN(nn.Module):
             "dtype": str(self.dtype).removeprefix("torch."),
             **{name: flag(f"net.{name}", getattr(self, name)) for name in _OPTIONS if name != "dropout"},
             "dropout": probability("net.dropout", self.dropout),
-            "shared": shared_places(self),
-            "frozen": [name for name, weight in self.named_parameters() if not weight.requires_grad],
         }
+
+    @classmethod
+    def from_config(
+        cls,
+        config: Mapping[str, Any],
+        *,
+        functions: Mapping[str, Function] | None = None,
+        device: torch.device | str | None = None,
+    ) -> "DeepRNN":
+        """A net with new weights, built as `config()` says.
+
+        Args:
+            config: what `config()` gave; entries that are left out take the defaults of `DeepRNN`.
+            functions: the activations that it can't hold, by place, such as {"layers.0.activation": my_phi}.
+            device: where the parameters go.
+
+        Raises:
+            ValueError: it does not describe a DeepRNN; the message says why.
+
+        >>> from deeprnn import DeepRNN, GRU
+        >>> DeepRNN.from_config(DeepRNN(3, [GRU(8)], 2).config()).cells
+        (GRU(8),)
+        """
+        return cls._built(config, functions or {}, "config", device)
+
+    @classmethod
+    def _built(
+        cls,
+        entries: Mapping[str, Any],
+        functions: Mapping[str, Function],
+        source: str,
+        device: torch.device | str | None,
+    ) -> "DeepRNN":
+        """`source` is named in errors."""
+        cells = saving.cells_from_json(entries.get("layers"), functions, source)
+        try:
+            dtype = saving.dtype_of(entries["dtype"]) if "dtype" in entries else None
+            names = [name for name in ("input_size", "output_size", *_OPTIONS) if name in entries]
+            return cls(layers=cells, device=device, dtype=dtype, **{name: entries[name] for name in names})
+        except (TypeError, AttributeError, ValueError) as error:
+            raise ValueError(f"{source} does not describe a DeepRNN: {error}") from error
 
     def _expected_state(self, config: Mapping[str, Any]) -> dict[str, Tensor]:
         """The state of the net that `load` would build from a configuration, without values."""
@@ -392,17 +440,18 @@ class DeepRNN(nn.Module):
     def _drop(self, hidden: Tensor) -> Tensor:
         if not self.training or self.dropout == 0:
             return hidden
-        if not self.variational:
+        if not self.variational_dropout:
             return F.dropout(hidden, self.dropout)
         keep = 1 - self.dropout
         return hidden * ones_with(keep, hidden, 1, *hidden.shape[1:]) / keep if hidden.numel() else hidden
 
-    def _join_input(self, below: Tensor, x: Tensor) -> Tensor:
-        if not self.input_to_all:
-            return below
-        if not x.is_floating_point():
-            x = F.one_hot(x, self.input_size)
-        return torch.cat([below, x.to(below.dtype)], dim=-1)
+    def _joined_input(self, x: Tensor) -> Tensor:
+        """X_t as the layers above the first read it, once for all of them."""
+        return x if x.is_floating_point() else F.one_hot(x, self.input_size).to(self.dtype)
+
+    @staticmethod
+    def _joined(below: Tensor, x: Tensor | None) -> Tensor:
+        return below if x is None else torch.cat([below, x.to(below.dtype)], dim=-1)
 
     def _output(self, output: nn.Linear, passed: Sequence[Tensor]) -> Tensor:
         every = [self._drop(hidden) for hidden in (passed if self.output_from_all else passed[-1:])]

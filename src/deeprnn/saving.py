@@ -29,7 +29,8 @@ def cells_to_json(cells: Sequence[Cell]) -> list[dict[str, Any]]:
         if CELLS.get(type(cell).__name__) is not type(cell):
             raise ValueError(
                 f"layers.{index} can't be saved: no file can name its cell, {cell!r} ({type(cell).__name__}).\n"
-                f"  Within an intervention of deeprnn.analysis, save the net after its block."
+                f"  Register a cell of your own: @deeprnn.cells.register above its class. Within an intervention of "
+                f"deeprnn.analysis, save the net after its block."
             )
         layer: dict[str, Any] = {"cell": type(cell).__name__}
         layer |= {field.name: getattr(cell, field.name) for field in fields(cell)}
@@ -47,7 +48,7 @@ def cells_to_json(cells: Sequence[Cell]) -> list[dict[str, Any]]:
     return layers
 
 
-def cells_from_json(layers: Any, functions: Mapping[str, Function], path: Path) -> list[Cell]:
+def cells_from_json(layers: Any, functions: Mapping[str, Function], path: Path | str) -> list[Cell]:
     """The cells that `cells_to_json` wrote; `path` is named in errors."""
     if not isinstance(layers, list) or not layers:
         raise ValueError(f"{path}: 'layers' is not a list of cells; the file is damaged or was not written by deeprnn.")
@@ -56,7 +57,7 @@ def cells_from_json(layers: Any, functions: Mapping[str, Function], path: Path) 
         if not isinstance(layer, dict) or not isinstance(layer.get("cell"), str) or layer["cell"] not in CELLS:
             known = ", ".join(sorted(CELLS))
             raise ValueError(
-                f"{path}: layers[{index}] names no known cell ({known}); import the module that defines it first."
+                f"{path}: layers[{index}] names no known cell ({known}); import the module that registers it first."
             )
         options = {str(name): value for name, value in layer.items() if name != "cell"}
         for name, value in options.items():
@@ -171,7 +172,7 @@ def read_weights(
     return tensor_file.read(path, expected, device)
 
 
-def _read_option(value: Any, place: str, functions: Mapping[str, Function], path: Path) -> Activation | Any:
+def _read_option(value: Any, place: str, functions: Mapping[str, Function], path: Path | str) -> Activation | Any:
     if place in functions:
         return functions[place]
     if isinstance(value, dict):

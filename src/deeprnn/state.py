@@ -9,30 +9,71 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
+_POSITIONAL = ("h", "c")
+"""The parts that positional arguments of `State` are, torch's order."""
 
-@dataclass(frozen=True, eq=False)
+
 class State:
     """One layer's state after a step: what the next step continues from.
 
-    Attributes:
-        h: (B, H) hidden state.
-        c: (B, H) an LSTM's cell state; None for other cells.
-        reverse: the state of the layer's second direction; None where it runs one way.
+    It has the parts that the layer's cell names (`cell.states`): h, what the layer writes, and what the cell carries
+    beside it, such as an LSTM's c. A state does not change; `replace` makes another.
 
-    >>> state = State(torch.zeros(3, 8))
-    >>> state.rows(slice(0, 2)).h.shape
+    Args:
+        values: h, and c, by position.
+        reverse: the state of the layer's second direction; None where it runs one way.
+        parts: the parts by name, (B, H) each.
+
+    >>> state = State(h=torch.zeros(3, 8), c=torch.ones(3, 8))
+    >>> state.rows(slice(0, 2)).c.shape
     torch.Size([2, 8])
     """
 
-    h: Tensor
-    c: Tensor | None = None
-    reverse: "State | None" = None
+    parts: dict[str, Tensor]
+    reverse: "State | None"
+
+    def __init__(self, *values: Tensor, reverse: "State | None" = None, **parts: Tensor) -> None:
+        if values:
+            if len(values) > len(_POSITIONAL):
+                raise TypeError(
+                    f"State() takes h and c by position, got {len(values)} values; name the parts: State(h=...)."
+                )
+            parts = dict(zip(_POSITIONAL, values, strict=False)) | parts
+        object.__setattr__(self, "parts", parts)
+        object.__setattr__(self, "reverse", reverse)
+
+    @classmethod
+    def of(cls, parts: Mapping[str, Tensor], reverse: "State | None" = None) -> "State":
+        """A state of these parts."""
+        state = cls(reverse=reverse)
+        state.parts.update(parts)
+        return state
+
+    def __getattr__(self, name: str) -> Tensor:
+        parts = self.__dict__.get("parts", {})  # without them while it is being unpickled
+        if name not in parts:
+            raise AttributeError(f"this State has no {name!r}; it holds {', '.join(parts)}.")
+        return parts[name]
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"state.{name} can't be set; make another: state.replace({name}=...).")
+
+    def __repr__(self) -> str:
+        shapes = [f"{name} {tuple(part.shape)}" for name, part in self.parts.items()]
+        return f"State({', '.join([*shapes, *(['reverse'] if self.reverse is not None else [])])})"
+
+    def replace(self, **parts: Tensor) -> "State":
+        """The same state with other values of some parts."""
+        return State.of({**self.parts, **parts}, self.reverse)
+
+    def one_way(self) -> "State":
+        """The first direction's state alone."""
+        return self if self.reverse is None else State.of(self.parts)
 
     def map(self, function: Callable[[Tensor], Tensor]) -> "State":
         """The same state with `function` applied to each of its tensors."""
-        return State(
-            function(self.h),
-            None if self.c is None else function(self.c),
+        return State.of(
+            {name: function(part) for name, part in self.parts.items()},
             None if self.reverse is None else self.reverse.map(function),
         )
 
@@ -89,9 +130,10 @@ _Keys: TypeAlias = list[tuple[Any, Any]]
 
 
 def _flatten_state(state: State) -> tuple[list[Any], tuple[str, ...]]:
-    # torch's pytrees count None as a leaf, which vmap refuses: absent parts stay out of the leaves.
-    names = tuple(name for name in ("h", "c", "reverse") if getattr(state, name) is not None)
-    return [getattr(state, name) for name in names], names
+    # torch's pytrees count None as a leaf, which vmap refuses: an absent direction stays out of the leaves.
+    if state.reverse is None:
+        return [*state.parts.values()], tuple(state.parts)
+    return [*state.parts.values(), state.reverse], (*state.parts, "reverse")
 
 
 def _unflatten_state(children: Iterable[Any], names: tuple[str, ...]) -> State:
@@ -143,12 +185,4 @@ torch.serialization.add_safe_globals([State, DeepState])
 
 def select(condition: Tensor, first: State, second: State) -> State:
     """`first` in the rows where `condition` (B, 1) holds, `second` elsewhere; one direction only."""
-    h = torch.where(condition, first.h, second.h)
-    if first.c is None or second.c is None:
-        return State(h)
-    return State(h, torch.where(condition, first.c, second.c))
-
-
-def state_of(parts: Mapping[str, Tensor]) -> State:
-    """A one-way state from its parts by name, {"h": ...} or {"h": ..., "c": ...}."""
-    return State(parts["h"], parts.get("c"))
+    return State.of({name: torch.where(condition, part, second.parts[name]) for name, part in first.parts.items()})

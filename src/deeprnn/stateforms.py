@@ -10,7 +10,7 @@ from deeprnn.inputs import Inputs, check_plain
 from deeprnn.state import DeepState, State
 
 LayerForm: TypeAlias = State | Tensor | Sequence[Tensor] | None
-"""One layer's state: a `State`; h, or (h, c) for an LSTM; None for the layer's initial state."""
+"""One layer's state: a `State`; h, or the cell's states in its order, such as (h, c); None for the initial state."""
 
 StateForm: TypeAlias = DeepState | State | Tensor | Sequence[LayerForm]
 """What a `DeepRNN` takes as a state, see `DeepRNN.forward`."""
@@ -44,7 +44,7 @@ def _entries(given: Any, cells: Sequence[Cell], inputs: Inputs) -> Sequence[Any]
         raise TypeError("state is the whole result of a call; give its state: net(x, result.state).")
     if not isinstance(given, list | tuple):
         raise TypeError(f"state is a {type(given).__name__}; give {_expected(cells)}.")
-    if len(given) == 2 and _are_tensors(given) and all("c" in cell.states for cell in cells):
+    if _are_tensors(given) and all(len(cell.states) == len(given) > 1 for cell in cells):
         return _unstacked("state", given, cells, inputs)
     return given
 
@@ -65,45 +65,44 @@ def _layer(entry: Any, index: int, cells: Sequence[Cell], inputs: Inputs) -> Sta
 
 def _unstacked(name: str, parts: Sequence[Tensor], cells: Sequence[Cell], inputs: Inputs) -> list[State]:
     """torch.nn's layout, h or (h, c) with layers and directions along the first axis, as one State a layer."""
-    wanted = sorted({"h alone" if cell.states == ("h",) else f"({', '.join(cell.states)})" for cell in cells})
     if {len(cell.states) for cell in cells} != {len(parts)}:
+        wanted = sorted({"h alone" if len(cell.states) == 1 else f"({', '.join(cell.states)})" for cell in cells})
         raise ValueError(
             f"{name} is {'one tensor' if len(parts) == 1 else f'{len(parts)} tensors'}, but "
             f"{', '.join(cell.describe() for cell in cells)} carries {' or '.join(wanted)}; give {_expected(cells)}."
         )
     count = sum(cell.directions for cell in cells)
     rows: list[Sequence[Tensor]] = []
-    for letter, part in zip("hc", parts, strict=False):
-        check_plain(f"{name}'s {letter}", part, inputs.x.device)
+    for part_name, part in zip(cells[0].states, parts, strict=True):
+        check_plain(f"{name}'s {part_name}", part, inputs.x.device)
         stacked = part.unsqueeze(0) if count == 1 and part.dim() == inputs.state_axes else part
         if stacked.dim() != inputs.state_axes + 1 or stacked.shape[0] != count:
             axes = "(H,)" if inputs.unbatched else "(B, H)"
             raise ValueError(
-                f"{name}'s {letter} has shape {tuple(part.shape)}, expected torch.nn's layout: {count} states {axes}, "
-                f"one for each layer and direction, along the first axis."
+                f"{name}'s {part_name} has shape {tuple(part.shape)}, expected torch.nn's layout: {count} states "
+                f"{axes}, one for each layer and direction, along the first axis."
             )
         rows.append(stacked.unbind(0))
-    states = [State(*one) for one in zip(*rows, strict=True)]
+    directions = iter(zip(*rows, strict=True))
     layers: list[State] = []
     for cell in cells:
-        forward = states.pop(0)
-        layers.append(State(forward.h, forward.c, states.pop(0)) if cell.directions == 2 else forward)
+        forward = dict(zip(cell.states, next(directions), strict=True))
+        reverse = State.of(dict(zip(cell.states, next(directions), strict=True))) if cell.directions == 2 else None
+        layers.append(State.of(forward, reverse))
     return layers
 
 
 def _check(state: State, name: str, layer: str, cell: Cell, inputs: Inputs) -> None:
-    parts = {"h": state.h, "c": state.c}
+    parts = {**state.parts}
     if state.reverse is not None:
-        parts |= {"reverse.h": state.reverse.h, "reverse.c": state.reverse.c}
+        parts |= {f"reverse.{part}": tensor for part, tensor in state.reverse.parts.items()}
     wanted = {*cell.states, *(f"reverse.{part}" for part in cell.states if cell.directions == 2)}
-    present = {part for part, tensor in parts.items() if tensor is not None}
-    if present != wanted:
-        raise ValueError(f"{name} holds {', '.join(sorted(present))}, but {layer} carries {', '.join(sorted(wanted))}.")
+    if parts.keys() != wanted:
+        raise ValueError(f"{name} holds {', '.join(sorted(parts))}, but {layer} carries {', '.join(sorted(wanted))}.")
     rows = inputs.x.shape[1]
-    shape, axes = ((cell.width,), "(H,)") if inputs.unbatched else ((rows, cell.width), "(B, H)")
     for part, tensor in parts.items():
-        if tensor is None:
-            continue
+        width = cell.state_sizes[part.removeprefix("reverse.")]
+        shape, axes = ((width,), "(H,)") if inputs.unbatched else ((rows, width), "(B, H)")
         check_plain(f"{name}.{part}", tensor, inputs.x.device)
         if not tensor.is_floating_point():
             raise TypeError(

@@ -32,7 +32,7 @@ def summarise(layers: Sequence[RecurrentLayer], output: nn.Module | None, *, out
 
 
 def _layer_row(index: int, layer: RecurrentLayer) -> Sequence[str]:
-    choice = choose(layer.facts())
+    choice = choose(layer.spec())
     options = ", ".join(f"{name}={value}" for name, value in layer.cell.options().items())
     return (
         f"layer {index + 1} (layers.{index})",

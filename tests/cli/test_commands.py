@@ -71,14 +71,17 @@ def test_the_defaults_of_train_are_those_of_the_library() -> None:
 def test_options_reach_the_network_and_the_run(book: Path, tmp_path: Path) -> None:
     succeed(
         "train", "--text", book, "--layers", "2x gru:6", "--steps", 2, "--batch", 3, "--bptt", 9, "--dropout", 0.25,
-        "--variational", "--residual", "--input-to-all", "--output-from-all", "--learning-rate", 0.125,
+        "--variational-dropout", "--residual", "--input-to-all", "--output-from-all", "--learning-rate", 0.125,
         "--weight-decay", 0.0625, "--max-grad-norm", 0.5, "--warm-up", 7, "--seed", 11, "--threads", 1,
         "--device", "cpu", "--precision", "64-true", "--checkpoint-seconds", 5, "--vocabulary", "bytes",
         "--out", tmp_path / "run",
     )  # fmt: skip
     run = TextRun(tmp_path / "run")
     net = run.load_net()
-    assert (net.dropout, net.variational, net.residual, net.input_to_all, net.output_from_all) == (0.25, *[True] * 4)
+    assert (net.dropout, net.variational_dropout, net.residual, net.input_to_all, net.output_from_all) == (
+        0.25,
+        *[True] * 4,
+    )
     assert net.dtype == torch.float64
     assert net.input_size == 257
     assert run.read_plan().settings == Settings(

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from deeprnn import GRU, LSTM, Cell, Elman, kernels
 from deeprnn.activations import ACTIVATIONS
-from deeprnn.kernels import Scan
+from deeprnn.kernels import LayerCall
 from deeprnn.kernels.native.operators import CALLS
 from deeprnn.state import State
 
@@ -36,7 +36,7 @@ class Call:
     zoneout: str = ""
     layout: str = "contiguous"
     state: str = "given"
-    wants_cells: bool = False
+    return_cell_states: bool = False
     reached: tuple[str, ...] = ("hidden", "last")
     wanted: tuple[str, ...] = ("weights", "x", "state", "initial")
 
@@ -67,7 +67,7 @@ def calls(draw: st.DrawFn, cell: Cell | None = None, largest: int = 40) -> Call:
         zoneout=draw(st.sampled_from(["", "", "masks", "rate"])),
         layout=draw(st.sampled_from(["contiguous", "batch first", "every second", "spread"])),
         state=draw(st.sampled_from(["given", "expanded", "zeros"])),
-        wants_cells=cells,
+        return_cell_states=cells,
         reached=tuple(draw(st.lists(st.sampled_from(outputs), min_size=1, unique=True))),
         wanted=tuple(draw(st.lists(st.sampled_from(["weights", "x", "state", "initial"]), min_size=1, unique=True))),
     )
@@ -85,7 +85,7 @@ def _of_width(cell: Cell, width: int, *, bias: bool) -> Cell:
 class Tensors:
     """A call's numbers. `leaves` have gradients, by name."""
 
-    scan: Scan
+    layer_call: LayerCall
     leaves: dict[str, Tensor] = field(default_factory=dict)
 
 
@@ -134,7 +134,7 @@ def tensors(call: Call, dtype: torch.dtype, neighbour: int = 0) -> Tensors:
         zoneout = State(*((torch.rand(T, B, H, generator=generator) < 0.3).to(dtype) for _ in call.cell.states))
     elif call.zoneout == "rate":
         zoneout = State(*(torch.tensor(0.25, dtype=dtype).expand(T, B, H) for _ in call.cell.states))
-    scan = Scan(
+    layer_call = LayerCall(
         cell=call.cell,
         weights=weights,
         x=x,
@@ -145,9 +145,9 @@ def tensors(call: Call, dtype: torch.dtype, neighbour: int = 0) -> Tensors:
         restarts=torch.rand(T, B, generator=generator) < 0.3 if call.restarts else None,
         recurrent_mask=(torch.rand(B, H, generator=generator) < 0.7).to(dtype) / 0.5 if call.masked else None,
         zoneout=zoneout,
-        wants_cells=call.wants_cells,
+        return_cell_states=call.return_cell_states,
     )
-    return Tensors(scan, leaves)
+    return Tensors(layer_call, leaves)
 
 
 def _nearby(values: Tensor, neighbour: int) -> Tensor:
@@ -169,7 +169,7 @@ def _laid_out(layout: str, leaf: object, T: int, B: int, I: int) -> Tensor:  # n
 
 
 def outcome(
-    call: Call, dtype: torch.dtype, kernel: str, neighbour: int = 0, change: Callable[[Scan], None] | None = None
+    call: Call, dtype: torch.dtype, kernel: str, neighbour: int = 0, change: Callable[[LayerCall], None] | None = None
 ) -> Outcome:
     """Every output, and the gradient of every leaf, by name; asserts that the native kernel ran where it should.
 
@@ -178,15 +178,15 @@ def outcome(
     given = tensors(call, dtype, neighbour)
     if change is not None:
         with torch.no_grad():
-            change(given.scan)
+            change(given.layer_call)
     before = CALLS.copy()
     with kernels.force(kernel):
-        result = kernels.choose(given.scan.facts()).kernel.run(given.scan)
+        result = kernels.choose(given.layer_call.spec()).kernel.run(given.layer_call)
     outputs = {"hidden": result.hidden, "last.h": result.state.h}
-    if result.state.c is not None:
+    if "c" in result.state.parts:
         outputs["last.c"] = result.state.c
-    if result.cells is not None:
-        outputs["cells"] = result.cells
+    if result.cell_states is not None:
+        outputs["cells"] = result.cell_states
     generator = torch.Generator().manual_seed(call.seed + 1)
     arriving = {
         name: _nearby(torch.randn(part.shape, generator=generator), neighbour).to(dtype)

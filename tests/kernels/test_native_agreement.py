@@ -25,8 +25,8 @@ def check(call: Call) -> None:
     found = errors(outcome(call, torch.float32, "native"), truth)
     if max(found.values()) <= TOLERANCE:
         return
-    facts = tensors(call, torch.float32).scan.facts()
-    torchs = "reference" if aten.why_not(facts) else "aten"
+    spec = tensors(call, torch.float32).layer_call.spec()
+    torchs = "reference" if aten.why_not(spec) else "aten"
     theirs = errors(outcome(call, torch.float32, torchs), truth)
     if all(error <= max(TOLERANCE, 2 * theirs[name]) for name, error in found.items()):
         return
@@ -54,7 +54,7 @@ WIDE = [
     Call(Elman(64, "softplus"), T=40, B=33, I=17, seed=1, lengths=True),
     Call(GRU(130), T=5, B=2, I=129, seed=2, restarts=True),
     Call(GRU(96, reset_after=False), T=9, B=50, I=31, seed=3, reverse=True),
-    Call(LSTM(200), T=4, B=8, I=200, seed=4, wants_cells=True, reached=("hidden", "last", "cells")),
+    Call(LSTM(200), T=4, B=8, I=200, seed=4, return_cell_states=True, reached=("hidden", "last", "cells")),
     Call(LSTM(31), T=150, B=3, I=5, seed=5, integers=True, lengths=True, restarts=True),
     Call(GRU(513), T=2, B=12, I=40, seed=6),
     Call(Elman(62), T=600, B=1, I=33, seed=7),

@@ -11,7 +11,7 @@ import torch
 from programs import run_python
 
 from deeprnn import GRU, LSTM, Cell, DeepRNN, Elman, kernels
-from deeprnn.kernels import Facts, native
+from deeprnn.kernels import CallSpec, native
 from deeprnn.kernels.native import extension, packed
 from deeprnn.kernels.native.operators import CALLS
 
@@ -21,26 +21,26 @@ class OwnElman(Elman):
     """A subclass, whose equations might be others."""
 
 
-def facts(cell: Cell, **differences: object) -> Facts:
-    return Facts(**{"cell": cell, "dtype": torch.float32, "device": "cpu", **differences})  # type: ignore[arg-type]
+def spec(cell: Cell, **differences: object) -> CallSpec:
+    return CallSpec(**{"cell": cell, "dtype": torch.float32, "device": "cpu", **differences})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
     ("request_", "reason"),
     [
-        (facts(GRU(5), dtype=torch.float64), "float32, not in float64"),
-        (facts(GRU(5), device="cuda"), "on the CPU, not on cuda"),
-        (facts(OwnElman(5)), "not OwnElman"),
-        (facts(Elman(5, torch.tanh)), "by name only"),
-        (facts(GRU(5, gate_activation="hardsigmoid")), "tanh and sigmoid only"),
-        (facts(LSTM(5, "relu")), "tanh and sigmoid only"),
-        (facts(LSTM(5, layer_norm=True)), "no layer normalisation"),
-        (facts(GRU(5), empty=True), "empty"),
-        (facts(GRU(5), transforms=("grad", "jvp")), "forward-mode"),
+        (spec(GRU(5), dtype=torch.float64), "float32, not in float64"),
+        (spec(GRU(5), device="cuda"), "on the CPU, not on cuda"),
+        (spec(OwnElman(5)), "not OwnElman"),
+        (spec(Elman(5, torch.tanh)), "by name only"),
+        (spec(GRU(5, gate_activation="hardsigmoid")), "tanh and sigmoid only"),
+        (spec(LSTM(5, "relu")), "tanh and sigmoid only"),
+        (spec(LSTM(5, layer_norm=True)), "no layer normalisation"),
+        (spec(GRU(5), steps=0), "empty"),
+        (spec(GRU(5), transforms=("grad", "jvp")), "forward-mode"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_native_lacks_these(request_: Facts, reason: str) -> None:
+def test_native_lacks_these(request_: CallSpec, reason: str) -> None:
     assert reason in str(native.why_not(request_))
 
 
@@ -49,7 +49,7 @@ def test_native_comes_first_and_summary_says_so() -> None:
     table = net.summary().splitlines()
     assert " native" in table[2]
     assert "no layer normalisation" in table[3]
-    assert kernels.choose(net.recurrent_layers[0].facts()).kernel is native
+    assert kernels.choose(net.recurrent_layers[0].spec()).kernel is native
 
 
 def test_info_tells_the_instruction_set() -> None:
@@ -230,12 +230,12 @@ assert "without its compiled kernels" in net.summary()
 
 def test_cells_come_when_asked_for() -> None:
     net, before = DeepRNN(3, [LSTM(4), GRU(5)]), CALLS["forward"]
-    result = net(torch.randn(6, 2, 3), cells=True)
+    result = net(torch.randn(6, 2, 3), return_cell_states=True)
     assert CALLS["forward"] == before + 2
-    assert result.cells is not None
-    assert result.cells[0] is not None
-    assert result.cells[0].shape == (6, 2, 4)
-    assert result.cells[1] is None
+    assert result.cell_states is not None
+    assert result.cell_states[0] is not None
+    assert result.cell_states[0].shape == (6, 2, 4)
+    assert result.cell_states[1] is None
 
 
 _FAULTS = """

@@ -31,9 +31,9 @@ def nothing_compiled_before() -> Generator[None]:
 
 def arguments(call: Call, *, training: bool) -> tuple[object, ...]:
     """What `operators.forward` is given for a call, without gradients."""
-    scan = tensors(call, torch.float32).scan
-    read = [tensor if tensor is None else tensor.detach() for tensor in kernel._tensors(scan)]
-    return (*read, *kernel._codes(scan.cell), scan.reverse, scan.wants_cells, training)
+    layer_call = tensors(call, torch.float32).layer_call
+    read = [tensor if tensor is None else tensor.detach() for tensor in kernel._tensors(layer_call)]
+    return (*read, *kernel._codes(layer_call.cell), layer_call.reverse, layer_call.return_cell_states, training)
 
 
 @given(call=calls(largest=9))

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from deeprnn import GRU, LSTM, Cell, DeepRNN, Elman, kernels
-from deeprnn.kernels import Scan
+from deeprnn.kernels import LayerCall
 
 GARBAGE = [torch.nan, torch.inf, -torch.inf, 3e38]
 INDICES = [-100, -1, 10**9, 2**62]
@@ -24,22 +24,21 @@ padded = given(
 many = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
-def with_garbage(call: Call, which: int | None) -> Callable[[Scan], None]:
+def with_garbage(call: Call, which: int | None) -> Callable[[LayerCall], None]:
     """Fills x beyond the lengths, the state of rows that run no step, and resets there; None fills in zeros."""
 
-    def change(scan: Scan) -> None:
-        assert scan.lengths is not None
-        beyond = torch.arange(scan.steps)[:, None] >= scan.lengths
-        if scan.x.is_floating_point():
-            scan.x.masked_fill_(beyond.unsqueeze(-1), 0.0 if which is None else GARBAGE[which])
+    def change(layer_call: LayerCall) -> None:
+        assert layer_call.lengths is not None
+        beyond = torch.arange(layer_call.steps)[:, None] >= layer_call.lengths
+        if layer_call.x.is_floating_point():
+            layer_call.x.masked_fill_(beyond.unsqueeze(-1), 0.0 if which is None else GARBAGE[which])
         else:
-            scan.x.masked_fill_(beyond, 0 if which is None else INDICES[which])
+            layer_call.x.masked_fill_(beyond, 0 if which is None else INDICES[which])
         if call.state != "expanded":  # one row that stands for all
-            for part in (scan.state.h, scan.state.c):
-                if part is not None:
-                    part[scan.lengths == 0] = 0.0 if which is None else GARBAGE[which]
-        if scan.restarts is not None:
-            scan.restarts.masked_fill_(beyond, which is not None)
+            for part in layer_call.state.parts.values():
+                part[layer_call.lengths == 0] = 0.0 if which is None else GARBAGE[which]
+        if layer_call.restarts is not None:
+            layer_call.restarts.masked_fill_(beyond, which is not None)
 
     return change
 
@@ -47,7 +46,7 @@ def with_garbage(call: Call, which: int | None) -> Callable[[Scan], None]:
 def check(call: Call, kernel: str, dtype: torch.dtype, which: int) -> None:
     """The native kernel's results are the same bits; a library's products may round by where their operands lie."""
     clean, dirty = (outcome(call, dtype, kernel, change=with_garbage(call, fill)) for fill in (None, which))
-    ended = tensors(call, dtype).scan.lengths == 0
+    ended = tensors(call, dtype).layer_call.lengths == 0
     for name, values in clean.items():
         # A row of no step gives back its state, whatever it is.
         compared = ~ended if name.startswith("last.") and call.state != "expanded" else slice(None)
@@ -74,8 +73,8 @@ def test_reference(call: Call, which: int) -> None:
 @padded
 @settings(many, max_examples=40)
 def test_torchs_operators(call: Call, which: int) -> None:
-    call = replace(call, masked=False, zoneout="", wants_cells=False, reached=("hidden", "last"))
-    if kernels.aten.why_not(tensors(call, torch.float64).scan.facts()) is not None:
+    call = replace(call, masked=False, zoneout="", return_cell_states=False, reached=("hidden", "last"))
+    if kernels.aten.why_not(tensors(call, torch.float64).layer_call.spec()) is not None:
         call = replace(call, cell=LSTM(call.H, bias=call.cell.bias))
     check(call, "aten", torch.float64, which)
 

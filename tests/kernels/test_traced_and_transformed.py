@@ -73,7 +73,7 @@ def test_vmap_draws_masks_as_asked(cell: Cell) -> None:
     torch.manual_seed(0)
     net, x = DeepRNN(4, [cell, cell], 2, dropout=0.4), torch.randn(1, 6, 3, 4).expand(5, 6, 3, 4)
     for variational in (False, True):
-        net.variational = variational
+        net.variational_dropout = variational
         different = vmap(lambda x: net(x).output, randomness="different")(x)
         assert not torch.equal(different[0], different[1])
         same = vmap(lambda x: net(x).output, randomness="same")(x)
@@ -128,6 +128,6 @@ def test_a_tensor_that_outlived_its_vmap_is_refused_by_name() -> None:
 
 
 def test_one_mask_for_all_steps_under_vmap_where_x_is_shared() -> None:
-    net, x = DeepRNN(4, [GRU(7)], 2, dropout=0.4, variational=True), torch.randn(5, 3, 4)
+    net, x = DeepRNN(4, [GRU(7)], 2, dropout=0.4, variational_dropout=True), torch.randn(5, 3, 4)
     found = vmap(lambda _: net(x).output, randomness="different")(torch.zeros(6))
     assert not torch.equal(found[0], found[1])

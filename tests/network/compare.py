@@ -66,7 +66,7 @@ def result_arrays(result: Result, cells: tuple[Cell, ...]) -> dict[str, np.ndarr
     found = {f"hidden.{index}": array(h) for index, h in enumerate(result.hidden)}
     if result.output is not None:
         found["output"] = array(result.output)
-    found |= {f"cells.{i}": array(c) for i, c in enumerate(result.cells or ()) if c is not None}
+    found |= {f"cells.{i}": array(c) for i, c in enumerate(result.cell_states or ()) if c is not None}
     for index, state in enumerate(result.state):
         for suffix, part in (("", state), ("_reverse", state.reverse)):
             if part is not None:
@@ -105,7 +105,7 @@ def _given(state: DeepState | None, index: int, direction: int, row: int) -> dic
         return None
     part = state[index].reverse if direction else state[index]
     assert part is not None
-    return {name: array(value)[row] for name, value in (("h", part.h), ("c", part.c)) if value is not None}
+    return {name: array(value)[row] for name, value in part.parts.items()}
 
 
 def _columns(runs: list[Run], name: str) -> np.ndarray:

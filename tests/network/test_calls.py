@@ -29,13 +29,13 @@ def assert_equal_states(a: DeepState, b: DeepState) -> None:
 def test_batch_first() -> None:
     net, other = build(), build(batch_first=True)
     x, resets, lengths = sequence(7, 3, 6), torch.rand(7, 3) < 0.3, torch.tensor([7, 2, 0])
-    a = net(x, lengths=lengths, resets=resets, cells=True)
-    b = other(x.transpose(0, 1), lengths=lengths, resets=resets.T, cells=True)
+    a = net(x, lengths=lengths, resets=resets, return_cell_states=True)
+    b = other(x.transpose(0, 1), lengths=lengths, resets=resets.T, return_cell_states=True)
     torch.testing.assert_close(b.output, a.output.transpose(0, 1), rtol=0, atol=0)
     for p, q in zip(a.hidden, b.hidden, strict=True):
         torch.testing.assert_close(q, p.transpose(0, 1), rtol=0, atol=0)
-    assert a.cells[:2] == b.cells[:2] == (None, None)
-    torch.testing.assert_close(b.cells[2], a.cells[2].transpose(0, 1), rtol=0, atol=0)
+    assert a.cell_states[:2] == b.cell_states[:2] == (None, None)
+    torch.testing.assert_close(b.cell_states[2], a.cell_states[2].transpose(0, 1), rtol=0, atol=0)
     assert_equal_states(a.state, b.state)
 
 

@@ -46,12 +46,12 @@ REFUSED: dict[str, tuple[Callable[[DeepRNN], Any], str]] = {
     ),
     "hook-of-a-tensor": (
         hooked(lambda result: result.hidden),
-        "hook of layers.0 returned a Tensor, expected a LayerRes",
+        "hook of layers.0 returned a Tensor, expected a LayerOut",
     ),
     "hook-of-a-tuple": (hooked(tuple), "a forward hook of layers.0 returned a tuple"),
     "hook-of-numpy": (
         hooked(lambda r: r._replace(hidden=r.hidden.detach().numpy())),
-        "expected a LayerResult of tensors",
+        "expected a LayerOutput of tensors",
     ),
     "hook-elsewhere": (
         hooked(lambda r: r._replace(hidden=r.hidden.to("meta"))),

@@ -52,7 +52,7 @@ def batch(steps: int = 9, rows: int = 4, seed: int = 1) -> tuple[torch.Tensor, l
 def test_stack_equals_formulas(stack: str, options: str) -> None:
     net = build(stack, **OPTIONS[options])
     x, lengths, resets = batch()
-    got = net(x, lengths=lengths, resets=resets, cells=True)
+    got = net(x, lengths=lengths, resets=resets, return_cell_states=True)
     expected = oracle_result(net, x.numpy(), lengths=lengths, resets=resets.numpy())
     assert_same(result_arrays(got, net.cells), expected)
 
@@ -90,14 +90,14 @@ def test_every_activation(phi: str) -> None:
     x, _, _ = batch(steps=4)
     assert_same(result_arrays(net(x), net.cells), oracle_result(net, x.numpy()))
     net = randomise(DeepRNN(6, [LSTM(3, activation=phi), GRU(4, activation=phi)], dtype=torch.float64))
-    assert_same(result_arrays(net(x, cells=True), net.cells), oracle_result(net, x.numpy()))
+    assert_same(result_arrays(net(x, return_cell_states=True), net.cells), oracle_result(net, x.numpy()))
 
 
 @pytest.mark.parametrize("sigma", ["sigmoid", "hardsigmoid", "hardtanh", "softsign", "sin"])
 def test_gate_activations(sigma: str) -> None:
     net = randomise(DeepRNN(6, [LSTM(3, gate_activation=sigma), GRU(4, gate_activation=sigma)], dtype=torch.float64))
     x, _, _ = batch(steps=4)
-    assert_same(result_arrays(net(x, cells=True), net.cells), oracle_result(net, x.numpy()))
+    assert_same(result_arrays(net(x, return_cell_states=True), net.cells), oracle_result(net, x.numpy()))
 
 
 @pytest.mark.parametrize("cell", [Elman(5), GRU(5), LSTM(5), LSTM(5, direction="both", layer_norm=True)], ids=str)
@@ -105,7 +105,7 @@ def test_residual(cell: Elman | GRU | LSTM) -> None:
     net = randomise(DeepRNN(6, [cell] * 3, 4, residual=True, output_from_all=True, dtype=torch.float64))
     x, lengths, resets = batch()
     expected = oracle_result(net, x.numpy(), lengths=lengths, resets=resets.numpy())
-    assert_same(result_arrays(net(x, lengths=lengths, resets=resets, cells=True), net.cells), expected)
+    assert_same(result_arrays(net(x, lengths=lengths, resets=resets, return_cell_states=True), net.cells), expected)
 
 
 @pytest.mark.parametrize("stack", ["mixed-elman-gru-lstm", "layer-norm", "both-directions"])
@@ -117,7 +117,7 @@ def test_integers_are_one_hot(stack: str, dtype: torch.dtype, options: str) -> N
     x = torch.randint(6, (9, 4), dtype=dtype, generator=torch.Generator().manual_seed(3))
     one_hot = np.eye(6)[x.long().numpy()]
     expected = oracle_result(net, one_hot, lengths=lengths, resets=resets.numpy())
-    assert_same(result_arrays(net(x, lengths=lengths, resets=resets, cells=True), net.cells), expected)
+    assert_same(result_arrays(net(x, lengths=lengths, resets=resets, return_cell_states=True), net.cells), expected)
 
 
 @given(data=st.data())
@@ -141,7 +141,7 @@ def test_drawn_stacks(data: st.DataObject) -> None:
     # A relu or an identity may grow from step to step: the bound is relative to the largest value.
     expected = oracle_result(net, x.numpy(), lengths=lengths, resets=resets.numpy())
     largest = max([1.0, *(float(np.abs(value).max(initial=0)) for value in expected.values())])
-    got = result_arrays(net(x, lengths=lengths, resets=resets, cells=True), net.cells)
+    got = result_arrays(net(x, lengths=lengths, resets=resets, return_cell_states=True), net.cells)
     assert_same(got, expected, 1e-12 * largest)
 
 

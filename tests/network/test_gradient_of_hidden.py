@@ -17,7 +17,7 @@ STACKS: dict[str, dict[str, Any]] = {
     "input-to-all": {"input_to_all": True},
     "output-from-all": {"output_from_all": True},
     "dropout": {"dropout": 0.4, "residual": True, "output_from_all": True},
-    "variational": {"dropout": 0.4, "variational": True},
+    "variational": {"dropout": 0.4, "variational_dropout": True},
 }
 CALLS = ("plain", "state", "lengths", "resets")
 

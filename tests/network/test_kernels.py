@@ -8,41 +8,40 @@ from hypothesis import strategies as st
 
 import deeprnn
 from deeprnn import GRU, LSTM, Cell, DeepRNN, Elman, kernels
-from deeprnn.kernels import KERNELS, aten
-from deeprnn.kernels.interface import Facts
+from deeprnn.kernels import aten, registered
+from deeprnn.kernels.interface import CallSpec
 
 PLAIN = [Elman(5, "tanh"), Elman(5, "relu"), GRU(5), LSTM(5)]
 
 
-def facts(cell: Cell, **differences: object) -> Facts:
-    return Facts(cell, torch.float32, "cpu", **differences)  # type: ignore[arg-type]
+def spec(cell: Cell, **differences: object) -> CallSpec:
+    return CallSpec(cell, torch.float32, "cpu", **differences)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("cell", PLAIN, ids=str)
 def test_torch_has_these(cell: Cell) -> None:
-    assert aten.why_not(facts(cell)) is None
-    assert aten.why_not(facts(cell, lengths=True, restarts=True, integer_input=True)) is None
+    assert aten.why_not(spec(cell)) is None
+    assert aten.why_not(spec(cell, lengths=True, restarts=True, integer_input=True)) is None
 
 
 @pytest.mark.parametrize(
     ("request_", "reason"),
     [
-        (facts(Elman(5, "softplus")), "tanh and relu only"),
-        (facts(Elman(5, torch.tanh)), "tanh and relu only"),
-        (facts(GRU(5, reset_after=False)), "resets after the product"),
-        (facts(GRU(5, gate_activation="hardsigmoid")), "tanh and sigmoid only"),
-        (facts(LSTM(5, "relu")), "tanh and sigmoid only"),
-        (facts(LSTM(5, layer_norm=True)), "no layer normalisation"),
-        (facts(GRU(5), recurrent_mask=True), "no recurrent dropout"),
-        (facts(GRU(5), zoneout=True), "no zoneout"),
-        (facts(LSTM(5), wants_cells=True), "do not return c_t"),
-        (facts(GRU(5), empty=True), "empty"),
-        (facts(GRU(5), transforms=("vmap",)), "torch.func"),
-        (facts(GRU(5), tracing=True, restarts=True), "traced"),
+        (spec(Elman(5, "softplus")), "tanh and relu only"),
+        (spec(Elman(5, torch.tanh)), "tanh and relu only"),
+        (spec(GRU(5, reset_after=False)), "resets after the product"),
+        (spec(GRU(5, gate_activation="hardsigmoid")), "tanh and sigmoid only"),
+        (spec(LSTM(5, "relu")), "tanh and sigmoid only"),
+        (spec(LSTM(5, layer_norm=True)), "no layer normalisation"),
+        (spec(GRU(5), recurrent_mask=True), "no recurrent dropout"),
+        (spec(GRU(5), zoneout=True), "no zoneout"),
+        (spec(GRU(5), steps=0), "empty"),
+        (spec(GRU(5), transforms=("vmap",)), "torch.func"),
+        (spec(GRU(5), tracing=True, restarts=True), "traced"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_torch_lacks_these(request_: Facts, reason: str) -> None:
+def test_torch_lacks_these(request_: CallSpec, reason: str) -> None:
     assert reason in str(aten.why_not(request_))
 
 
@@ -96,7 +95,7 @@ def test_summary_names_kernels_and_reasons() -> None:
     assert lines[2].split()[-1] == "reference"
     total = sum(p.numel() for p in net.parameters())
     assert f"{total:,} parameters, torch.float32 on cpu" in lines[-1]
-    if not any(kernel.NAME == "native" for kernel in KERNELS):
+    if not any(kernel.NAME == "native" for kernel in registered()):
         assert "torch's RNN has tanh and relu only" in net.summary()
 
 
@@ -107,8 +106,9 @@ def test_a_custom_cell_runs_and_is_saved(tmp_path) -> None:
 
     from deeprnn import State
 
+    @deeprnn.cells.register
     @dataclass(frozen=True)
-    class Leaky(Cell):
+    class Leaking(Cell):
         hidden_size: int
         rate: float = 0.25
 
@@ -122,15 +122,24 @@ def test_a_custom_cell_runs_and_is_saved(tmp_path) -> None:
             target = torch.tanh(x_part + recur(state.h)) * recur.weights["scale"]
             return State(state.h + self.rate * (target - state.h))
 
-    try:
-        net = randomise(DeepRNN(3, [Leaky(4, direction="both", layer_norm=True, zoneout=0.1), GRU(2)], 2))
-        result = net(torch.randn(5, 2, 3), lengths=[5, 3])
-        result.output.sum().backward()
-        assert net.recurrent_layers[0].scale.grad.abs().sum() > 0
+    net = randomise(DeepRNN(3, [Leaking(4, direction="both", layer_norm=True, zoneout=0.1), GRU(2)], 2))
+    result = net(torch.randn(5, 2, 3), lengths=[5, 3])
+    result.output.sum().backward()
+    assert net.recurrent_layers[0].scale.grad.abs().sum() > 0
+    net.save(tmp_path)
+    assert DeepRNN.load(tmp_path).cells == net.cells
+
+
+def test_a_taken_name_is_an_error_and_a_class_without_one_cannot_be_saved(tmp_path) -> None:
+    class GRU(Elman):
+        pass
+
+    with pytest.raises(ValueError, match=r"deeprnn.cells.gru.GRU is registered under that name"):
+        deeprnn.cells.register(GRU)
+    net = DeepRNN(3, [GRU(4)])
+    with pytest.raises(ValueError, match=r"@deeprnn.cells.register"):
         net.save(tmp_path)
-        assert DeepRNN.load(tmp_path).cells == net.cells
-    finally:
-        deeprnn.cells.CELLS.pop("Leaky")
+    assert deeprnn.cells.register(deeprnn.GRU) is deeprnn.GRU  # once more, as a notebook does
 
 
 def test_a_subclass_runs_its_own_step() -> None:
@@ -140,7 +149,4 @@ def test_a_subclass_runs_its_own_step() -> None:
         def step(self, x_part, state, recur):  # noqa: ARG002
             return State(state.h)
 
-    try:
-        assert not DeepRNN(3, [Still(4)])(torch.randn(5, 2, 3)).hidden[0].any()
-    finally:
-        deeprnn.cells.CELLS.pop("Still")
+    assert not DeepRNN(3, [Still(4)])(torch.randn(5, 2, 3)).hidden[0].any()

@@ -32,7 +32,7 @@ def test_plain_dropout_draws_a_mask_a_step() -> None:
 
 
 def test_variational_dropout_keeps_its_mask() -> None:
-    got = passed_up(DeepRNN(64, [IDENTITY, IDENTITY], dropout=0.5, variational=True))
+    got = passed_up(DeepRNN(64, [IDENTITY, IDENTITY], dropout=0.5, variational_dropout=True))
     assert set(got.unique().tolist()) == {0.0, 2.0}
     assert all(torch.equal(got[0], step) for step in got)
     assert not torch.equal(got[0, 0], got[0, 1])
@@ -96,8 +96,8 @@ def test_lstm_zoneout_of_c_does_not_touch_h_directly() -> None:
     plain = DeepRNN(3, [LSTM(16)])
     plain.load_state_dict(net.state_dict())
     torch.testing.assert_close(net(x).hidden[0], plain(x).hidden[0])
-    c = net(x, cells=True).cells[0]
-    assert ((c == 0) | torch.isclose(c, plain(x, cells=True).cells[0])).all()
+    c = net(x, return_cell_states=True).cell_states[0]
+    assert ((c == 0) | torch.isclose(c, plain(x, return_cell_states=True).cell_states[0])).all()
     assert (c == 0).any()
 
 

@@ -43,7 +43,7 @@ def drawn(net: DeepRNN, unbatched: bool) -> DeepState:
 
 
 def parts(layer: State) -> list[Tensor]:
-    return [part for part in (layer.h, layer.c) if part is not None]
+    return [*layer.parts.values()]
 
 
 def stacked(layers: list[State], name: str) -> Tensor:
@@ -54,7 +54,7 @@ def stacked(layers: list[State], name: str) -> Tensor:
 def forms(state: DeepState) -> dict[str, Any]:
     """Every form that says the same."""
     layers = list(state)
-    has_c = layers[0].c is not None
+    has_c = "c" in layers[0].parts
     torch_form = (stacked(layers, "h"), stacked(layers, "c")) if has_c else stacked(layers, "h")
     each = [(stacked([x], "h"), stacked([x], "c")) if has_c else stacked([x], "h") for x in layers]
     every = {"list": layers, "tuple": tuple(layers), "torch": torch_form, "torch a layer": each}
@@ -127,13 +127,13 @@ def test_each_part_of_a_state_is_cast(part: str, dtype: torch.dtype, training: b
     state = drawn(net, False)[0]
     pieces = {"h": state.h, "c": state.c, "reverse.h": state.reverse.h, "reverse.c": state.reverse.c}
     pieces[part] = pieces[part].to(dtype)
-    other = State(pieces["h"], pieces["c"], State(pieces["reverse.h"], pieces["reverse.c"]))
+    other = State(pieces["h"], pieces["c"], reverse=State(pieces["reverse.h"], pieces["reverse.c"]))
     with torch.set_grad_enabled(training):
         same(net(x, [other]).output, net(x, [other.to(torch.float32)]).output)
 
 
 def numpy_of(state: DeepState) -> list[State]:
-    return [State(layer.h.numpy(), layer.c if layer.c is None else layer.c.numpy()) for layer in state]
+    return [layer.map(Tensor.numpy) for layer in state]
 
 
 GRU_STATE, LSTM_STATE = torch.zeros(2, B, H), (torch.zeros(2, B, H), torch.zeros(2, B, H))

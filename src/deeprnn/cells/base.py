@@ -1,15 +1,17 @@
-"""What every cell has: its options as a layer, its weights' shapes, and the recurrent product its step calls."""
+"""What every cell has: its options as a layer, its weights and how they start, the product that its step calls."""
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import ClassVar, Literal, TypeAlias
+from types import MappingProxyType
+from typing import ClassVar, Literal, NamedTuple, TypeAlias
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from deeprnn.activations import Activation, function_of, name_of
+from deeprnn.cells import initialise
 from deeprnn.quantities import flag, probability, whole
 from deeprnn.reach import parameter_in_reach
 from deeprnn.state import State
@@ -20,15 +22,27 @@ Init: TypeAlias = Literal["orthogonal", "uniform", "identity"]
 _DIRECTIONS = ("forward", "reverse", "both")
 _INITS = ("orthogonal", "uniform", "identity")
 
-CELLS: dict[str, type["Cell"]] = {}
-"""Every cell by its class's name; a subclass enters itself, so that a saved net finds it again."""
+
+class Gate(NamedTuple):
+    """One gate of a cell, at one step or at many.
+
+    Attributes:
+        pre: (..., H), the argument of the gate's nonlinearity: input, recurrent part and bias, each normalised where
+            the layer has layer_norm.
+        value: (..., H), the nonlinearity of it.
+    """
+
+    pre: Tensor
+    value: Tensor
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Cell:
     """The equations of one layer, and its options. Use a subclass: `Elman`, `GRU`, `LSTM`, or your own.
 
-    A subclass is a frozen dataclass with a field `hidden_size`, the names of its gates and states, and `step`.
+    A subclass is a frozen dataclass with a field `hidden_size`, the names of its gates and states, and `step`; all that
+    is particular to a cell is in its class, and nothing else in this package asks which cell it is. docs/cells.md
+    writes one.
 
     Args:
         bias: whether the layer adds b_h.
@@ -59,14 +73,17 @@ class Cell:
     gates: ClassVar[tuple[str, ...]]
     """The blocks of H rows in weight_xh, weight_hh and bias, in order."""
     states: ClassVar[tuple[str, ...]] = ("h",)
-    """What is carried from step to step: ("h",) or ("h", "c")."""
+    """What is carried from step to step, by name; one is h, which the layer writes."""
+    cell_state: ClassVar[str | None] = None
+    """The state that `return_cell_states` gives at every step, such as an LSTM's c; None for a cell without one."""
+    gate_meanings: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    """The gates that multiply something, values in 0..1, and what each does: {"f": "forget"}; what analysis counts."""
+    gates_read: ClassVar[tuple[str, ...]] = ("h",)
+    """The states that `gate_values` reads."""
     norm_groups: ClassVar[tuple[tuple[str, ...], ...]]
     """The gates that layer normalisation treats as one vector."""
     activation_fields: ClassVar[tuple[str, ...]] = ()
     """The fields that hold an activation."""
-
-    def __init_subclass__(cls) -> None:
-        CELLS[cls.__name__] = cls
 
     def __post_init__(self) -> None:
         kind = type(self).__name__
@@ -75,7 +92,7 @@ class Cell:
             name, value = field.name, getattr(self, field.name)
             if isinstance(field.default, bool):
                 object.__setattr__(self, name, flag(f"{kind}({name})", value))
-            elif name in ("recurrent_dropout", "zoneout", "zoneout_cell"):
+            elif name == "recurrent_dropout" or name.startswith("zoneout"):
                 object.__setattr__(self, name, probability(f"{kind}({name})", value))
         if self.direction not in _DIRECTIONS:
             raise ValueError(f"{self!r}: direction is one of {', '.join(map(repr, _DIRECTIONS))}.")
@@ -97,12 +114,27 @@ class Cell:
 
         Args:
             x_part: (B, G*H), W_xh x_t + b.
-            state: (B, H) each, the state before the step.
+            state: the state before the step, (B, H) each.
             recur: the recurrent product: `recur(h)` is (B, G*H), `recur(h, "n")` the rows of gate n.
 
         Returns:
             The state after the step.
         """
+
+    def gate_values(self, x_part: Tensor, state: State, recur: "Recur") -> dict[str, Gate]:
+        """The gates of a step by name, by the equations that `step` is written in; none if the cell doesn't tell.
+
+        The arguments are those of `step`, with any axes before the last: all steps of a sequence can be asked at once.
+        """
+        del x_part, state, recur
+        return {}
+
+    @property
+    def tells_gates(self) -> bool:
+        """Whether `gate_values` tells the gates of this class's own `step`, not of one that it replaced."""
+        order = type(self).__mro__
+        gates, step = (next(c for c in order if name in vars(c)) for name in ("gate_values", "step"))
+        return gates is not Cell and order.index(gates) <= order.index(step)
 
     @property
     def width(self) -> int:
@@ -116,18 +148,57 @@ class Cell:
         return 2 if self.direction == "both" else 1
 
     @property
+    def state_sizes(self) -> dict[str, int]:
+        """The width of each state, by name."""
+        return dict.fromkeys(self.states, self.width)
+
+    @property
     def output_width(self) -> int:
-        """Features that the layer writes at each step: H, or 2H where it runs both ways."""
-        return self.width * self.directions
+        """Features that the layer writes at each step: h's, twice where it runs both ways."""
+        return self.state_sizes["h"] * self.directions
+
+    @property
+    def zoneout_rates(self) -> dict[str, float]:
+        """The probability that a unit keeps its previous value, for each state."""
+        return {name: self.zoneout if name == "h" else 0.0 for name in self.states}
 
     @property
     def activations(self) -> dict[str, Activation]:
         """The cell's activations by the name of their field."""
         return {name: getattr(self, name) for name in self.activation_fields}
 
+    def recurrent_weights(self) -> dict[str, tuple[int, ...]]:
+        """Shapes of the weights that multiply the state, by name; a cell without W_hh has its own, or none."""
+        return {"weight_hh": (len(self.gates) * self.width, self.state_sizes["h"])}
+
     def extra_weights(self) -> dict[str, tuple[int, ...]]:
-        """Shapes of the weights that this cell has beside weight_xh, weight_hh and bias, by name."""
+        """Shapes of the weights that this cell has beside W_xh, the recurrent weights and the bias, by name."""
         return {}
+
+    def weight_shapes(self, input_size: int) -> dict[str, tuple[int, ...]]:
+        """Shapes of all weights of one direction, by name."""
+        height = len(self.gates) * self.width
+        shapes: dict[str, tuple[int, ...]] = {"weight_xh": (height, input_size), **self.recurrent_weights()}
+        if self.bias:
+            shapes["bias"] = (height,)
+        if self.layer_norm:
+            shapes["gain_xh"] = (height,)
+            if "weight_hh" in shapes:
+                shapes["gain_hh"] = (height,)
+        shapes |= self.extra_weights()
+        if self.learn_initial:
+            shapes |= {f"initial_{name}": (size,) for name, size in self.state_sizes.items()}
+        return shapes
+
+    def initialise(self, name: str, weight: Tensor, *, one_hot: int = 0) -> None:
+        """Fills one weight as `init` says; a cell whose weights start otherwise extends this.
+
+        Args:
+            name: of the weight, as `weight_shapes` has it.
+            weight: filled in place, without a gradient.
+            one_hot: how many features of the layer's input, its last ones, are one symbol, one-hot.
+        """
+        initialise.fill(name, weight, self.init, self.width, one_hot)
 
     def describe(self) -> str:
         """Kind, width and phi in one short text, for tables and drawings."""
@@ -198,15 +269,12 @@ class Recur:
             return product
         return normalise_gates(self._cell, product, self._slice(self.weights["gain_hh"], gates), gates)
 
-    def normalise_cell(self, c: Tensor) -> Tensor:
-        """c as an LSTM's output activation reads it: normalised where the layer has layer_norm."""
-        if "gain_c" not in self.weights:
-            return c
-        return normalise(c, self.weights["gain_c"]) + self.weights["bias_c"]
-
     def _slice(self, weight: Tensor, gates: Sequence[str]) -> Tensor:
-        first = self._cell.gates.index(gates[0])
-        return weight[first * self._cell.width : (first + len(gates)) * self._cell.width]
+        every, count = self._cell.gates, len(gates)
+        first = every.index(gates[0])
+        if tuple(every[first : first + count]) != tuple(gates):
+            raise ValueError(f"recur(h, {', '.join(map(repr, gates))}): not neighbours in the order of {every}.")
+        return weight[first * self._cell.width : (first + count) * self._cell.width]
 
 
 def normalise_gates(cell: Cell, product: Tensor, gain: Tensor, gates: Sequence[str]) -> Tensor:

@@ -6,10 +6,12 @@ from typing import ClassVar
 from torch import Tensor
 
 from deeprnn.activations import Activation, function_of
-from deeprnn.cells.base import Cell, Recur
+from deeprnn.cells.base import Cell, Gate, Recur
+from deeprnn.cells.registry import register
 from deeprnn.state import State
 
 
+@register
 @dataclass(frozen=True, repr=False)
 class Elman(Cell):
     """H_t = phi(W_xh x_t + W_hh h_{t-1} + b)   (Elman 1990)
@@ -31,6 +33,9 @@ class Elman(Cell):
     norm_groups: ClassVar = (("h",),)
     activation_fields: ClassVar = ("activation",)
 
+    def gate_values(self, x_part: Tensor, state: State, recur: Recur) -> dict[str, Gate]:
+        pre = x_part + recur(state.h)
+        return {"h": Gate(pre, function_of(self.activation)(pre))}
+
     def step(self, x_part: Tensor, state: State, recur: Recur) -> State:
-        phi = function_of(self.activation)
-        return State(phi(x_part + recur(state.h)))
+        return State(h=self.gate_values(x_part, state, recur)["h"].value)

@@ -44,7 +44,7 @@ def draw(
         typer.Option(help="With --layers: number of output features; 0 for no output layer.", min=0, metavar="NUMBER"),
     ] = 100,
     dropout: options.Dropout = 0.0,
-    variational: options.Variational = False,
+    variational_dropout: options.VariationalDropout = False,
     residual: options.Residual = False,
     input_to_all: options.InputToAll = False,
     output_from_all: options.OutputFromAll = False,
@@ -55,7 +55,7 @@ def draw(
     """
     if (run is None) == (layers is None):
         raise typer.BadParameter('give either RUN, such as runs/book, or --layers, such as "2x gru:256".')
-    joined = (dropout, variational, residual, input_to_all, output_from_all)
+    joined = (dropout, variational_dropout, residual, input_to_all, output_from_all)
     if run is not None and any(joined):
         raise typer.BadParameter("a run has its own network; --dropout, --residual and such go with --layers.")
     with errors_as_messages():
@@ -78,7 +78,7 @@ def draw(
                 cells,
                 output_size or None,
                 dropout=dropout,
-                variational=variational,
+                variational_dropout=variational_dropout,
                 residual=residual,
                 input_to_all=input_to_all,
                 output_from_all=output_from_all,

@@ -64,7 +64,9 @@ Layers: TypeAlias = Annotated[
     ),
 ]
 Dropout: TypeAlias = Annotated[float, _option(_NETWORK, "Dropout probability between layers.", min=0, max=0.99)]
-Variational: TypeAlias = Annotated[bool, _option(_NETWORK, "Use one dropout mask for all steps.", "--variational")]
+VariationalDropout: TypeAlias = Annotated[
+    bool, _option(_NETWORK, "Use one dropout mask for all steps.", "--variational-dropout")
+]
 Residual: TypeAlias = Annotated[bool, _option(_NETWORK, "Add each layer's input to its output.", "--residual")]
 InputToAll: TypeAlias = Annotated[bool, _option(_NETWORK, "Feed the characters to every layer.", "--input-to-all")]
 OutputFromAll: TypeAlias = Annotated[bool, _option(_NETWORK, "Connect every layer to the output.", "--output-from-all")]

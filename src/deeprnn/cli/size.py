@@ -18,12 +18,11 @@ _IN_TRAINING = 4
 def weights(
     cells: "Sequence[Cell]", inputs: int, outputs: int, *, input_to_all: bool = False, output_from_all: bool = False
 ) -> int:
-    """The number of a network's weights, biases of layers and options aside."""
+    """The number of a network's weights, the output layer's bias aside."""
     count, below = 0, inputs
     for index, cell in enumerate(cells):
         reads = below + (inputs if input_to_all and index else 0)
-        count += cell.directions * len(cell.gates) * cell.width * (reads + cell.width + 1)
-        count += sum(prod(shape) for shape in cell.extra_weights().values())
+        count += cell.directions * sum(prod(shape) for shape in cell.weight_shapes(reads).values())
         below = cell.output_width
     return count + outputs * (sum(cell.output_width for cell in cells) if output_from_all else below)
 

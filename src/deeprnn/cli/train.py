@@ -28,7 +28,7 @@ def train(
     vocabulary: options.VocabularyKind = "characters",
     layers: options.Layers = "3x gru:256",
     dropout: options.Dropout = 0.0,
-    variational: options.Variational = False,
+    variational_dropout: options.VariationalDropout = False,
     residual: options.Residual = False,
     input_to_all: options.InputToAll = False,
     output_from_all: options.OutputFromAll = False,
@@ -158,7 +158,7 @@ def _settings(asked: Mapping[str, Any]) -> Any:
     return Settings(**{field.name: asked[field.name] for field in fields(Settings)})
 
 
-_NET_OPTIONS = ("dropout", "variational", "residual", "input_to_all", "output_from_all")
+_NET_OPTIONS = ("dropout", "variational_dropout", "residual", "input_to_all", "output_from_all")
 
 
 def _build(cells: Sequence[Any], symbols: int, asked: Mapping[str, Any]) -> Any:

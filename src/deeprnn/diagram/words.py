@@ -64,7 +64,7 @@ def legend(net: DeepRNN) -> list[tuple[Mark, str]]:
     if any(len(cell.states) > 1 for cell in net.cells):
         lines.append(("two-states", "two arrows in time: h and c"))
     if net.dropout and (above or net.output is not None):
-        masks = "one mask for all steps" if net.variational else "a new mask at each step"
+        masks = "one mask for all steps" if net.variational_dropout else "a new mask at each step"
         lines.append(("dropout", f"dropout {net.dropout:g} on the way up, {masks}"))
     if any(cell.recurrent_dropout for cell in net.cells):
         lines.append(("recurrent-dropout", "recurrent dropout, one mask for all steps"))

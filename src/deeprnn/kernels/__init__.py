@@ -1,13 +1,15 @@
 """Ways to run one layer over a sequence, all with one signature (`interface.py`)."""
 
-from deeprnn.kernels.choice import KERNELS as KERNELS
 from deeprnn.kernels.choice import Choice as Choice
 from deeprnn.kernels.choice import choose as choose
 from deeprnn.kernels.choice import force as force
-from deeprnn.kernels.interface import Facts as Facts
+from deeprnn.kernels.choice import register as register
+from deeprnn.kernels.choice import registered as registered
+from deeprnn.kernels.choice import unregister as unregister
+from deeprnn.kernels.interface import CallSpec as CallSpec
 from deeprnn.kernels.interface import Kernel as Kernel
-from deeprnn.kernels.interface import Scan as Scan
-from deeprnn.kernels.interface import ScanResult as ScanResult
+from deeprnn.kernels.interface import LayerCall as LayerCall
+from deeprnn.kernels.interface import LayerOutput as LayerOutput
 from deeprnn.kernels.malloc import keep_memory as keep_memory
 from deeprnn.kernels.native.extension import INSTRUCTION_SETS as INSTRUCTION_SETS
 from deeprnn.kernels.native.extension import Info as Info

@@ -10,48 +10,51 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from deeprnn.cells import GRU, LSTM, Cell, Elman
-from deeprnn.kernels.interface import Facts, Scan, ScanResult
+from deeprnn.kernels.interface import CallSpec, LayerCall, LayerOutput
+from deeprnn.kernels.recompute import gates_of, lstm_cell_states
 from deeprnn.state import State, select
 
 NAME = "aten"
 
 
-def why_not(facts: Facts) -> str | None:
+def why_not(spec: CallSpec) -> str | None:
     """Why torch has no operator that computes exactly this call; None if it has."""
-    cell = facts.cell
+    cell = spec.cell
     reason = _why_not_cell(cell)
     if reason is not None:
         return reason
     if cell.layer_norm:
         return "torch's operators have no layer normalisation"
-    if facts.recurrent_mask:
+    if spec.recurrent_mask:
         return "torch's operators have no recurrent dropout"
-    if facts.zoneout:
+    if spec.zoneout:
         return "torch's operators have no zoneout"
-    if facts.wants_cells and "c" in cell.states:
-        return "torch's operators do not return c_t at every step"
-    if facts.empty:
+    if spec.empty:
         return "torch's operators refuse empty sequences"
-    if facts.transforms:
+    if spec.transforms:
         return "torch's operators do not support torch.func transforms"
-    if facts.tracing and (facts.lengths or facts.restarts):
+    if spec.tracing and (spec.lengths or spec.restarts):
         return "with lengths or resets, torch's operators cannot be traced"
     return None
 
 
-def run(scan: Scan) -> ScanResult:
-    """The layer through torch's operator: one call between restarts. See `Scan` for the meaning of each part."""
-    x = scan.readable_x()
+def run(call: LayerCall) -> LayerOutput:
+    """The layer through torch's operator: one call between restarts. See `LayerCall` for the meaning of each part."""
+    x = call.readable_x()
     if not x.is_floating_point():
-        x = F.one_hot(x, scan.weights["weight_xh"].shape[1]).to(scan.weights["weight_xh"].dtype)
-    restarts = _restarts_within(scan)
-    if not scan.reverse:
-        hidden, state = _forward(scan, x, restarts)
-        return ScanResult(hidden, None, state)
-    order = _reversed_order(scan)
-    restarts = None if restarts is None else torch.gather(restarts, 0, order)
-    hidden, state = _forward(scan, _reorder(x, order), restarts)
-    return ScanResult(_reorder(hidden, order), None, state)
+        x = F.one_hot(x, call.weights["weight_xh"].shape[1]).to(call.weights["weight_xh"].dtype)
+    restarts = _restarts_within(call)
+    if call.reverse:
+        order = _reversed_order(call)
+        restarts = None if restarts is None else torch.gather(restarts, 0, order)
+        hidden, state = _forward(call, _reorder(x, order), restarts)
+        hidden = _reorder(hidden, order)
+    else:
+        hidden, state = _forward(call, x, restarts)
+    cell_states = None
+    if call.return_cell_states and call.cell.cell_state is not None:
+        cell_states = lstm_cell_states(call, gates_of(call, hidden))  # torch's operator keeps them for itself
+    return LayerOutput(hidden, state, cell_states)
 
 
 def _why_not_cell(cell: Cell) -> str | None:
@@ -70,27 +73,27 @@ def _why_not_cell(cell: Cell) -> str | None:
     return "torch has no such cell"
 
 
-def _forward(scan: Scan, x: Tensor, restarts: Tensor | None) -> tuple[Tensor, State]:
+def _forward(call: LayerCall, x: Tensor, restarts: Tensor | None) -> tuple[Tensor, State]:
     """The sequence from step 0 on, in segments that begin where some row restarts."""
-    operator, weights = _operator(scan.cell), _flat_weights(scan.cell, scan.weights)
-    state = scan.state
+    operator, weights = _operator(call.cell), _flat_weights(call.cell, call.weights)
+    state = call.state
     hidden: list[Tensor] = []
-    for start, stop in _segments(scan.steps, restarts):
-        if restarts is not None:
-            state = select(restarts[start].unsqueeze(-1), scan.initial, state)
-        if scan.lengths is None:
+    for start, stop in _segments(call.steps, restarts):
+        if restarts is not None and call.initial is not None:
+            state = select(restarts[start].unsqueeze(-1), call.initial, state)
+        if call.lengths is None:
             segment, state = operator(x[start:stop], state, weights)
         else:
-            segment, state = _ragged(operator, x[start:stop], state, weights, scan.lengths - start)
+            segment, state = _ragged(operator, x[start:stop], state, weights, call.lengths - start)
         hidden.append(segment)
     return hidden[0] if len(hidden) == 1 else torch.cat(hidden), state
 
 
-def _restarts_within(scan: Scan) -> Tensor | None:
+def _restarts_within(call: LayerCall) -> Tensor | None:
     """The restarts within each row's length: others must not cut the call, whose products round by their shapes."""
-    if scan.restarts is None or scan.lengths is None:
-        return scan.restarts
-    return scan.restarts & (torch.arange(scan.steps, device=scan.x.device)[:, None] < scan.lengths)
+    if call.restarts is None or call.lengths is None:
+        return call.restarts
+    return call.restarts & (torch.arange(call.steps, device=call.x.device)[:, None] < call.lengths)
 
 
 def _segments(steps: int, restarts: Tensor | None) -> list[tuple[int, int]]:
@@ -133,7 +136,7 @@ def _operator(cell: Cell) -> Operator:
 
     def call(x: Tensor | PackedSequence, state: State, weights: list[Tensor]) -> tuple[Tensor, State]:
         hidden, h = _call(function, x, state.h.unsqueeze(0), weights)
-        return hidden, State(h.squeeze(0))
+        return hidden, State(h=h.squeeze(0))
 
     return call
 
@@ -142,9 +145,8 @@ _RNN: dict[str, Any] = {"tanh": torch.rnn_tanh, "relu": torch.rnn_relu}
 
 
 def _call_lstm(x: Tensor | PackedSequence, state: State, weights: list[Tensor]) -> tuple[Tensor, State]:
-    assert state.c is not None
     hidden, h, c = _call(torch.lstm, x, (state.h.unsqueeze(0), state.c.unsqueeze(0)), weights)
-    return hidden, State(h.squeeze(0), c.squeeze(0))
+    return hidden, State(h=h.squeeze(0), c=c.squeeze(0))
 
 
 def _call(function: Any, x: Tensor | PackedSequence, state: Any, weights: list[Tensor]) -> Any:
@@ -165,12 +167,12 @@ def _flat_weights(cell: Cell, weights: Mapping[str, Tensor]) -> list[Tensor]:
     return flat
 
 
-def _reversed_order(scan: Scan) -> Tensor:
+def _reversed_order(call: LayerCall) -> Tensor:
     """(T, B): the step that stands at place t when each row is reversed within its length; its own inverse."""
-    steps = torch.arange(scan.steps, device=scan.x.device)[:, None]
-    if scan.lengths is None:
-        return (scan.steps - 1 - steps).expand(-1, scan.x.shape[1])
-    return torch.where(steps < scan.lengths, scan.lengths - 1 - steps, steps)
+    steps = torch.arange(call.steps, device=call.x.device)[:, None]
+    if call.lengths is None:
+        return (call.steps - 1 - steps).expand(-1, call.x.shape[1])
+    return torch.where(steps < call.lengths, call.lengths - 1 - steps, steps)
 
 
 def _reorder(sequence: Tensor, order: Tensor) -> Tensor:

@@ -5,68 +5,69 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from deeprnn.cells import Recur, normalise_gates
-from deeprnn.kernels.interface import Facts, Scan, ScanResult
+from deeprnn.kernels.interface import CallSpec, LayerCall, LayerOutput
 from deeprnn.state import State, select
 
 NAME = "reference"
 
 
-def why_not(facts: Facts) -> str | None:  # noqa: ARG001  # every kernel has this signature
+def why_not(spec: CallSpec) -> str | None:  # noqa: ARG001  # every kernel has this signature
     """Never a reason: this kernel runs every call."""
     return None
 
 
-def run(scan: Scan) -> ScanResult:
-    """The layer, step by step. See `Scan` for the meaning of each part."""
-    recur = Recur(scan.cell, scan.weights, scan.recurrent_mask)
-    x_parts = input_part(scan).unbind(0)
-    valid = scan.valid()
+def run(call: LayerCall) -> LayerOutput:
+    """The layer, step by step. See `LayerCall` for the meaning of each part."""
+    recur = Recur(call.cell, call.weights, call.recurrent_mask)
+    x_parts = input_part(call).unbind(0)
+    valid = call.valid()
     # A step beyond a row's length starts from here: a gradient of zero times NaN would be NaN.
-    aside = None if valid is None else scan.initial.detach()
-    restarts = None if scan.restarts is None else scan.restarts.unsqueeze(-1)
-    state = scan.state
-    states: list[State] = [state] * scan.steps
-    for t in reversed(range(scan.steps)) if scan.reverse else range(scan.steps):
+    aside = None if valid is None else call.state.map(torch.zeros_like)
+    restarts = None if call.restarts is None else call.restarts.unsqueeze(-1)
+    state = call.state
+    states: list[State] = [state] * call.steps
+    for t in reversed(range(call.steps)) if call.reverse else range(call.steps):
         before = state
-        if restarts is not None:
-            before = select(restarts[t], scan.initial, before)
+        if restarts is not None and call.initial is not None:
+            before = select(restarts[t], call.initial, before)
         if valid is not None and aside is not None:
             before = select(valid[t], before, aside)
-        after = scan.cell.step(x_parts[t], before, recur)
-        if scan.zoneout is not None:
-            after = _zone_out(before, after, scan.zoneout, t)
+        after = call.cell.step(x_parts[t], before, recur)
+        if call.zoneout is not None:
+            after = _zone_out(before, after, call.zoneout, t)
         state = after if valid is None else select(valid[t], after, state)
         states[t] = state
-    return ScanResult(
-        _stack([s.h for s in states], scan, valid),
-        _stack([s.c for s in states if s.c is not None], scan, valid) if _has_cells(scan) else None,
+    cell_state = call.cell.cell_state if call.return_cell_states else None
+    return LayerOutput(
+        _stack("h", states, call.state, valid),
         state,
+        None if cell_state is None else _stack(cell_state, states, call.state, valid),
     )
 
 
-def input_part(scan: Scan) -> Tensor:
+def input_part(call: LayerCall) -> Tensor:
     """(T, B, G*H) = W_xh x + b at every step; an integer x gathers columns of W_xh."""
-    weight = scan.weights["weight_xh"]
-    x = scan.readable_x()
+    weight = call.weights["weight_xh"]
+    x = call.readable_x()
     part = F.linear(x, weight) if x.is_floating_point() else F.embedding(x, weight.t())
-    if "gain_xh" in scan.weights:
-        part = normalise_gates(scan.cell, part, scan.weights["gain_xh"], scan.cell.gates)
-    return part + scan.weights["bias"] if "bias" in scan.weights else part
-
-
-def _has_cells(scan: Scan) -> bool:
-    return scan.wants_cells and "c" in scan.cell.states
+    if "gain_xh" in call.weights:
+        part = normalise_gates(call.cell, part, call.weights["gain_xh"], call.cell.gates)
+    return part + call.weights["bias"] if "bias" in call.weights else part
 
 
 def _zone_out(before: State, after: State, keep: State, t: int) -> State:
-    h = keep.h[t] * before.h + (1 - keep.h[t]) * after.h
-    if after.c is None or before.c is None or keep.c is None:
-        return State(h, after.c)
-    return State(h, keep.c[t] * before.c + (1 - keep.c[t]) * after.c)
+    mixed = {
+        name: keep.parts[name][t] * before.parts[name] + (1 - keep.parts[name][t]) * value
+        for name, value in after.parts.items()
+        if name in keep.parts
+    }
+    return after.replace(**mixed)
 
 
-def _stack(steps: list[Tensor], scan: Scan, valid: Tensor | None) -> Tensor:
-    if not steps:
-        return scan.state.h.new_empty((0, *scan.state.h.shape))
-    stacked = torch.stack(steps)
+def _stack(name: str, states: list[State], before: State, valid: Tensor | None) -> Tensor:
+    """One part at every step, zero beyond a row's length."""
+    if not states:
+        part = before.parts[name]
+        return part.new_empty((0, *part.shape))
+    stacked = torch.stack([state.parts[name] for state in states])
     return stacked if valid is None else torch.where(valid, stacked, torch.zeros_like(stacked))

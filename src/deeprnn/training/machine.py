@@ -44,7 +44,7 @@ class Machine:
             processor=_processor(),
             instructions=torch.backends.cpu.get_cpu_capability(),
             instruction_set=kernels.info().instruction_set,
-            kernels=tuple(kernels.choose(layer.facts()).kernel.NAME for layer in net.recurrent_layers),
+            kernels=tuple(kernels.choose(layer.spec()).kernel.NAME for layer in net.recurrent_layers),
             device=net.device.type,
         )
 

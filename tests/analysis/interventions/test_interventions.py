@@ -45,7 +45,7 @@ def stepwise(net: DeepRNN, x: Tensor, edit: Any, *, part: str = "h") -> Tensor:
         state = net(x[t : t + 1], state).state
         first = state[0]
         changed = edit(getattr(first, part), t)
-        first = State(changed, first.c) if part == "h" else State(first.h, changed)
+        first = first.replace(**{part: changed})
         state = type(state)((first, *state[1:]))
         hidden.append(first.h)
     return torch.stack(hidden)
@@ -118,11 +118,11 @@ def test_on_the_cell_state_the_next_step_reads_the_changed_one(edit: str) -> Non
     net, x = build(LSTM(5)), sequence()
     intervention, change = edits(5)[edit]
     with intervention(net, 0, where="cell"):
-        result = net(x, cells=True)
+        result = net(x, return_cell_states=True)
         recorded = record(net, x, ["layers.0.cell", "layers.0.gate.f"])
     torch.testing.assert_close(result.hidden[0], stepwise(net, x, change, part="c"), rtol=0, atol=1e-12)
-    assert result.cells is not None
-    torch.testing.assert_close(recorded["layers.0.cell"], result.cells[0].transpose(0, 1), rtol=0, atol=1e-12)
+    assert result.cell_states is not None
+    torch.testing.assert_close(recorded["layers.0.cell"], result.cell_states[0].transpose(0, 1), rtol=0, atol=1e-12)
     if edit == "replace-series":
         torch.testing.assert_close(result.state[0].c, change(None, T - 1), rtol=0, atol=0)
 

@@ -87,7 +87,7 @@ def step_by_step(net: DeepRNN, x: Tensor, arguments: dict[str, Any]) -> dict[str
     calls = {
         "Elman": {"h": phi},
         "GRU": {"r": sigma[0::2], "z": sigma[1::2], "n": phi},
-        "LSTM": {"f": sigma[0::3], "i": sigma[1::3], "o": sigma[2::3], "g": phi[0::2]},
+        "LSTM": {"i": sigma[0::3], "f": sigma[1::3], "o": sigma[2::3], "g": phi[0::2]},
     }[type(cell).__name__]
     lengths = arguments.get("lengths", torch.full((B,), T))
     valid = (torch.arange(T)[:, None] < lengths).unsqueeze(-1)
@@ -115,8 +115,8 @@ def test_gates_and_states_equal_the_step_by_step_cell(cell: str, options: str, c
     recorded = record(net, x, "*", **arguments)
     expected = step_by_step(net, x, arguments)
     with kernels.force("reference"):
-        result = net(x, **arguments, cells=True)
-    for kind, whole in (("hidden", result.hidden[0]), ("cell", result.cells[0])):
+        result = net(x, **arguments, return_cell_states=True)
+    for kind, whole in (("hidden", result.hidden[0]), ("cell", result.cell_states[0])):
         if whole is not None:
             for suffix, part in zip(("", "_reverse"), whole.split(5, dim=-1), strict=False):
                 expected[f"layers.0.{kind}{suffix}"] = part
@@ -270,9 +270,9 @@ class Counter(Elman):
     """A cell with a c of its own."""
 
     states = ("h", "c")
+    cell_state = "c"
 
     def step(self, x_part: Tensor, state: State, recur: Recur) -> State:
-        assert state.c is not None
         return State(torch.tanh(x_part + recur(state.h) + state.c), state.c + 1)
 
 

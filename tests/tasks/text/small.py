@@ -25,4 +25,4 @@ def net(seed: int = 0, *, dropout: float = 0.2) -> DeepRNN:
     torch.manual_seed(seed)
     cells = [GRU(7), LSTM(5, learn_initial=True, recurrent_dropout=0.1), Elman(6, "softplus", zoneout=0.1)]
     size = len(vocabulary())
-    return DeepRNN(size, cells, size, dropout=dropout, variational=True)
+    return DeepRNN(size, cells, size, dropout=dropout, variational_dropout=True)

@@ -24,7 +24,8 @@ from torch import Tensor
 
 from deeprnn.analysis.interventions.edited_cell import EditedCell
 from deeprnn.deep import DeepRNN
-from deeprnn.layer import LayerResult, RecurrentLayer
+from deeprnn.kernels import LayerOutput
+from deeprnn.layer import RecurrentLayer
 
 Where: TypeAlias = Literal["up", "state", "cell"]
 Units: TypeAlias = Sequence[int] | Tensor | None
@@ -195,7 +196,7 @@ class _Target:
             )
         self.module: RecurrentLayer = layers[layer]
         self._name = f"layer {layer + 1} (layers.{layer}), {self.module.cell.describe()}"
-        if where == "cell" and "c" not in self.module.cell.states:
+        if where == "cell" and self.module.cell.cell_state is None:
             raise ValueError(f"where='cell': {self._name}, has no cell state c_t; use 'state' or 'up'.")
         self._where: Where = where
         self._batch_first = net.batch_first
@@ -250,7 +251,7 @@ class _Target:
                 handle.remove()
             return
         cell = EditedCell.around(self.module)
-        part = "h" if self._where == "state" else "c"
+        part = "h" if self._where == "state" else str(cell.cell_state)
         cell.add(part, edit.of_step)
         try:
             yield
@@ -271,8 +272,8 @@ class _Target:
         return indices.long().cpu()
 
 
-def _hook(edit: _Edit) -> Callable[..., LayerResult]:
-    def change(_layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any], result: LayerResult) -> LayerResult:
+def _hook(edit: _Edit) -> Callable[..., LayerOutput]:
+    def change(_layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any], result: LayerOutput) -> LayerOutput:
         hidden = edit.of_sequence(result.hidden)
         lengths: Tensor | None = kwargs.get("lengths")
         if lengths is not None:

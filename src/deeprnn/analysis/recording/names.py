@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from deeprnn.analysis.interventions.edited_cell import own_cell
-from deeprnn.analysis.recording.gates import knows
 from deeprnn.deep import DeepRNN
 
 
@@ -53,8 +52,8 @@ def names_of(net: DeepRNN) -> tuple[Name, ...]:
     found: list[Name] = []
     for index, outer in enumerate(net.cells):
         cell = own_cell(outer)
-        kinds = ["hidden", *(["cell"] if "c" in cell.states else [])]
-        if knows(cell):
+        kinds = ["hidden", *(["cell"] if cell.cell_state is not None else [])]
+        if cell.tells_gates:
             kinds += [f"{quantity}.{gate}" for gate in cell.gates for quantity in ("gate", "pre")]
         for suffix in ("", "_reverse")[: cell.directions]:
             found += [Name(index, kind + suffix, cell.width) for kind in kinds]
@@ -85,6 +84,6 @@ def _listing(net: DeepRNN, available: tuple[Name, ...]) -> str:
     lines: list[str] = []
     for index, cell in enumerate(net.cells):
         kinds = ", ".join(name.kind for name in available if name.layer == index)
-        known = "" if knows(own_cell(cell)) else f" (the gates of a {type(own_cell(cell)).__name__} are not known)"
+        known = "" if own_cell(cell).tells_gates else f" (the gates of a {type(own_cell(cell)).__name__} are not known)"
         lines.append(f"  layers.{index}. {kinds}{known}")
     return "\n".join(lines)

@@ -11,14 +11,14 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from deeprnn.analysis.interventions.edited_cell import own_cell
-from deeprnn.analysis.recording.gates import cells_of, gates_of, knows
 from deeprnn.analysis.recording.names import Name, matching
 from deeprnn.analysis.recording.storage import Block, allocate, bytes_per_step, open_blocks
-from deeprnn.cells import LSTM
+from deeprnn.cells import Cell
 from deeprnn.deep import DeepRNN
 from deeprnn.inputs import Inputs, Lengths
-from deeprnn.kernels import Scan
-from deeprnn.layer import LayerResult, RecurrentLayer, restarts_of
+from deeprnn.kernels import LayerCall, LayerOutput
+from deeprnn.kernels.recompute import gates_of
+from deeprnn.layer import RecurrentLayer
 from deeprnn.state import DeepState, State
 from deeprnn.stateforms import StateForm
 
@@ -125,8 +125,8 @@ def record(
 
     Zoneout comes after the gates: with it, an Elman layer's gate h is not its hidden. The net runs as it is when
     evaluated (no dropout, zoneout's expectation) and is then put back into its mode; nothing is differentiated.
-    Gates, and an LSTM's c_t, are recomputed from the states that the net's kernel left, all steps in one matrix
-    product a layer, so the run itself stays fused. Of a cell that this package does not know, there are the states.
+    Gates are recomputed from the states that the net's kernel left, all steps in one matrix product a layer, so the run
+    itself stays fused. Of a cell that does not tell its gates (`Cell.gate_values`), there are the states.
 
     Args:
         net: the net.
@@ -188,7 +188,7 @@ def _run(
     """The net in pieces of `chunk` steps, each layer's values put into their blocks as it has run."""
     state, start = given, 0
     steps = inputs.x.shape[0]
-    needs_c = any(name.quantity == "cell" and not _recomputes_c(net.recurrent_layers[name.layer]) for name in wanted)
+    needs_cell_states = any(_needs_cell_states(name, net.cells[name.layer]) for name in wanted)
     while True:
         piece = slice(start, min(start + chunk, steps))
         with _taps(net, wanted, blocks, piece):
@@ -197,7 +197,7 @@ def _run(
                 state,
                 lengths=None if inputs.lengths is None else (inputs.lengths - start).clamp(0, piece.stop - start),
                 resets=None if inputs.resets is None else _axes(net, inputs.resets[piece]),
-                cells=needs_c,
+                return_cell_states=needs_cell_states,
             ).state
         start = piece.stop
         if start >= steps:
@@ -208,9 +208,8 @@ def _axes(net: DeepRNN, sequence: Tensor) -> Tensor:
     return sequence.transpose(0, 1) if net.batch_first else sequence
 
 
-def _recomputes_c(layer: RecurrentLayer) -> bool:
-    # An intervention may change c_t between steps: then only the run itself knows it.
-    return type(layer.cell).step is LSTM.step
+def _needs_cell_states(name: Name, cell: Cell) -> bool:
+    return name.quantity == "cell" or (bool(name.gate) and cell.cell_state in cell.gates_read)
 
 
 @contextmanager
@@ -229,68 +228,39 @@ def _taps(net: DeepRNN, wanted: Sequence[Name], blocks: Mapping[str, Block], pie
 
 
 def _tap(names: Sequence[Name], blocks: Mapping[str, Block], piece: slice) -> Callable[..., None]:
-    def keep(layer: RecurrentLayer, args: tuple[Any, ...], kwargs: Mapping[str, Any], result: LayerResult) -> None:
-        x, state = args
-        for direction in range(layer.cell.directions):
+    def keep(layer: RecurrentLayer, args: tuple[Any, ...], kwargs: Mapping[str, Any], result: LayerOutput) -> None:
+        calls = layer.calls(*args, lengths=kwargs["lengths"], resets=kwargs["resets"])
+        for direction, call in enumerate(calls):
             mine = [name for name in names if name.reverse == bool(direction)]
-            if mine:
-                scan = _scan(layer, direction, x, state, kwargs["lengths"], kwargs["resets"], result)
-                for name, values in _values(layer, scan, direction, mine, result):
-                    blocks[name.kind].of_layer(name.layer)[:, piece] = values.transpose(0, 1)
+            for name, values in _values(call, direction, mine, result):
+                blocks[name.kind].of_layer(name.layer)[:, piece] = values.transpose(0, 1)
 
     return keep
 
 
 def _values(
-    layer: RecurrentLayer, scan: Scan, direction: int, names: Sequence[Name], result: LayerResult
+    call: LayerCall, direction: int, names: Sequence[Name], result: LayerOutput
 ) -> Iterator[tuple[Name, Tensor]]:
     """Each name with its (T, B, H)."""
-    half = slice(direction * layer.cell.width, (direction + 1) * layer.cell.width)
-    hidden = result.hidden[..., half]
-    wants_c = any(name.quantity == "cell" for name in names) and _recomputes_c(layer)
-    gates = {}
-    if knows(scan.cell) and (wants_c or any(name.gate for name in names)):
-        gates = gates_of(scan, hidden)
+    cell = call.cell = own_cell(call.cell)
+    hidden, cell_states = _of_direction(result.hidden, cell, "h", direction), result.cell_states
+    if cell_states is not None and cell.cell_state is not None:
+        cell_states = _of_direction(cell_states, cell, cell.cell_state, direction)
+    gates = gates_of(call, hidden, cell_states) if any(name.gate for name in names) else {}
     for name in names:
         if name.quantity == "hidden":
             yield name, hidden
         elif name.quantity == "cell":
-            if wants_c:
-                yield name, cells_of(scan, gates)
-            else:
-                assert result.cells is not None
-                yield name, result.cells[..., half]
+            assert cell_states is not None
+            yield name, cell_states
         else:
             gate = gates[name.gate]
             yield name, gate.pre if name.quantity == "pre" else gate.value
 
 
-def _scan(
-    layer: RecurrentLayer,
-    direction: int,
-    x: Tensor,
-    state: State | None,
-    lengths: Tensor | None,
-    resets: Tensor | None,
-    result: LayerResult,
-) -> Scan:
-    """One direction's run, as its kernel was given it, in the dtype that it computed in."""
-    dtype = result.hidden.dtype
-    initial, given = layer.initial_state(x.shape[1]), state
-    if direction:
-        initial, given = initial.reverse, None if state is None else state.reverse
-    assert initial is not None
-    reverse = layer.cell.direction == "reverse" or direction == 1
-    return Scan(
-        cell=own_cell(layer.cell),
-        weights=layer.weights("_reverse" if direction else "", dtype),
-        x=x.to(dtype) if x.is_floating_point() else x,
-        state=initial if given is None else given.to(dtype),
-        initial=initial,
-        reverse=reverse,
-        lengths=lengths,
-        restarts=restarts_of(resets, lengths, reverse),
-    )
+def _of_direction(values: Tensor, cell: Cell, state: str, direction: int) -> Tensor:
+    width = cell.state_sizes[state]
+    return values[..., direction * width : (direction + 1) * width]
 
 
 @contextmanager

@@ -161,7 +161,7 @@ def untrained(net: DeepRNN, seed: int) -> DeepRNN:
             cells,
             net.output_size,
             dropout=net.dropout,
-            variational=net.variational,
+            variational_dropout=net.variational_dropout,
             residual=net.residual,
             input_to_all=net.input_to_all,
             output_from_all=net.output_from_all,

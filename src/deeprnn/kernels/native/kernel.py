@@ -10,7 +10,7 @@ from torch.autograd import Function
 from deeprnn.activations import ACTIVATIONS
 from deeprnn.cells import GRU, LSTM, Cell, Elman
 from deeprnn.kernels import reference, vmapped
-from deeprnn.kernels.interface import Facts, Scan, ScanResult, is_recorded, transforms
+from deeprnn.kernels.interface import CallSpec, LayerCall, LayerOutput, is_recorded, transforms
 from deeprnn.kernels.native import extension, operators
 from deeprnn.kernels.native.operators import DIFFERENTIABLE, READ
 from deeprnn.state import State
@@ -25,13 +25,13 @@ _PHIS = tuple(ACTIVATIONS)
 _vjp: Any = torch.func.vjp
 
 
-def why_not(facts: Facts) -> str | None:
+def why_not(spec: CallSpec) -> str | None:
     """Why the compiled kernels cannot run such a call, in a few words; None if they can."""
-    cell = facts.cell
-    if facts.device != "cpu":
-        return f"the compiled kernels run on the CPU, not on {facts.device}"
-    if facts.dtype != torch.float32:
-        return f"the compiled kernels compute in float32, not in {str(facts.dtype).removeprefix('torch.')}"
+    cell = spec.cell
+    if spec.device != "cpu":
+        return f"the compiled kernels run on the CPU, not on {spec.device}"
+    if spec.dtype != torch.float32:
+        return f"the compiled kernels compute in float32, not in {str(spec.dtype).removeprefix('torch.')}"
     # A subclass may have equations of its own.
     if type(cell) not in _CELLS:
         return f"the compiled kernels know Elman, GRU and LSTM, not {type(cell).__name__}"
@@ -41,65 +41,67 @@ def why_not(facts: Facts) -> str | None:
         return f"the compiled {type(cell).__name__} has tanh and sigmoid only"
     if cell.layer_norm:
         return "the compiled kernels have no layer normalisation"
-    if facts.empty:
+    if spec.empty:
         return "the compiled kernels refuse empty sequences"
-    if "jvp" in facts.transforms:
+    if "jvp" in spec.transforms:
         return "the compiled kernels have no forward-mode derivative"
     if not extension.built():
-        if not facts.tracing:
+        if not spec.tracing:
             extension.say_missing_once()
         return "deeprnn was installed without its compiled kernels"
     return None
 
 
-def run(scan: Scan) -> ScanResult:
-    """The layer in one call. See `Scan` for the meaning of each part."""
-    tensors = _tensors(scan)
-    kind = (*_codes(scan.cell), scan.reverse)
+def run(call: LayerCall) -> LayerOutput:
+    """The layer in one call. See `LayerCall` for the meaning of each part."""
+    tensors = _tensors(call)
+    kind = (*_codes(call.cell), call.reverse)
     transformed = bool(transforms())
     # A tensor under vmap doesn't tell whether the one below it requires a gradient.
     training = torch.is_grad_enabled() and (transformed or any(t is not None and t.requires_grad for t in tensors))
     if is_recorded():  # a trace records the operator, which has its own derivative
-        outputs = operators.forward(*tensors, *kind, scan.wants_cells, False)
+        outputs = operators.forward(*tensors, *kind, call.return_cell_states, False)
     elif training or transformed:
-        outputs = _apply(_Forward, *tensors, *kind, scan.wants_cells, training)
+        outputs = _apply(_Forward, *tensors, *kind, call.return_cell_states, training)
     else:
-        outputs = operators.forward(*tensors, *kind, scan.wants_cells, training)
+        outputs = operators.forward(*tensors, *kind, call.return_cell_states, training)
     hidden, last_h = outputs[:2]
-    if scan.state.c is None:
-        return ScanResult(hidden, None, State(last_h))
-    return ScanResult(hidden, outputs[3] if scan.wants_cells else None, State(last_h, outputs[2]))
+    if call.cell.cell_state is None:
+        return LayerOutput(hidden, State(h=last_h))
+    return LayerOutput(hidden, State(h=last_h, c=outputs[2]), outputs[3] if call.return_cell_states else None)
 
 
-def _tensors(scan: Scan) -> tuple[Tensor | None, ...]:
+def _tensors(call: LayerCall) -> tuple[Tensor | None, ...]:
     """`READ` of a call."""
-    weights, state, initial, zoneout = scan.weights, scan.state, scan.initial, scan.zoneout
-    restarting = scan.restarts is not None
+    weights, state, zoneout = call.weights, call.state.parts, call.zoneout
+    initial = call.initial if call.restarts is not None else None
     weight_hh = weights["weight_hh"]
     if torch.compiler.is_compiling():
         # torch.compile refuses a Function that is given one tensor twice: (z, z) as h and c, restarts to the state, or
         # a layer whose two matrices are one.
         if weight_hh is weights["weight_xh"]:
             weight_hh = weight_hh.clone()
-        if state.c is state.h:
-            state = State(state.h, state.h.clone())
-        if restarting:
+        if state.get("c") is state["h"]:
+            state = {"h": state["h"], "c": state["h"].clone()}
+        if initial is not None:
             initial = initial.map(torch.clone)
+    restart_to = {} if initial is None else initial.parts
+    keep = {} if zoneout is None else zoneout.parts
     return (
-        scan.x,
+        call.x,
         weights["weight_xh"],
         weight_hh,
         weights.get("bias"),
         weights.get("bias_hn"),
-        state.h,
-        state.c,
-        initial.h if restarting else None,
-        initial.c if restarting else None,
-        scan.lengths,
-        scan.restarts,
-        scan.recurrent_mask,
-        None if zoneout is None else zoneout.h,
-        None if zoneout is None else zoneout.c,
+        state["h"],
+        state.get("c"),
+        restart_to.get("h"),
+        restart_to.get("c"),
+        call.lengths,
+        call.restarts,
+        call.recurrent_mask,
+        keep.get("h"),
+        keep.get("c"),
     )
 
 
@@ -125,12 +127,12 @@ class _Forward(Function):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-        *kind, wants_cells, training = inputs[len(READ) :]
+        *kind, return_cell_states, training = inputs[len(READ) :]
         ctx.kind = kind
         ctx.set_materialize_grads(False)
         if not training:
             return
-        cells = output[3] if wants_cells and kind[0] == _CELLS.index(LSTM) else None
+        cells = output[3] if return_cell_states and kind[0] == _CELLS.index(LSTM) else None
         ctx.save_for_backward(*inputs[: len(READ)], output[0], cells, output[-1])
         ctx.mark_non_differentiable(output[-1])
 
@@ -228,8 +230,8 @@ def _second_derivative(
     outputs = [i for i, gradient in enumerate(given) if gradient is not None]
 
     def outputs_of(*values: Tensor) -> tuple[Tensor, ...]:
-        result = reference.run(_scan(_replaced(read, inputs, values), kind))
-        every = (result.hidden, result.state.h, result.state.c, result.cells)
+        result = reference.run(_call_of(_replaced(read, inputs, values), kind))
+        every = (result.hidden, result.state.h, result.state.parts.get("c"), result.cell_states)
         return tuple(part for i, part in enumerate(every) if i in outputs and part is not None)
 
     def gradients_of(values: Sequence[Tensor], arriving: Sequence[Tensor]) -> tuple[Tensor, ...]:
@@ -255,25 +257,26 @@ def _replaced(tensors: Sequence[Any], places: Sequence[int], values: Sequence[Te
     return replaced
 
 
-def _scan(read: Sequence[Any], kind: Sequence[Any]) -> Scan:
+def _call_of(read: Sequence[Any], kind: Sequence[Any]) -> LayerCall:
     """The call that `READ` and the operators' codes describe; c_t is always wanted."""
     tensors = dict(zip(READ, read, strict=True))
     code, reset_after, phi, reverse = kind
     names = ("weight_xh", "weight_hh", "bias", "bias_hn")
     weights = {name: tensors[name] for name in names if tensors[name] is not None}
-    state = State(tensors["h0"], tensors["c0"])
-    return Scan(
+    return LayerCall(
         cell=_cell_of(code, reset_after, phi, tensors["weight_hh"].shape[1], tensors["bias"] is not None),
         weights=weights,
         x=tensors["x"],
-        state=state,
-        initial=state.map(torch.zeros_like)
-        if tensors["initial_h"] is None
-        else State(tensors["initial_h"], tensors["initial_c"]),
+        state=_state(tensors["h0"], tensors["c0"]),
+        initial=None if tensors["initial_h"] is None else _state(tensors["initial_h"], tensors["initial_c"]),
         reverse=reverse,
         lengths=tensors["lengths"],
         restarts=tensors["restarts"],
         recurrent_mask=tensors["mask"],
-        zoneout=None if tensors["keep_h"] is None else State(tensors["keep_h"], tensors["keep_c"]),
-        wants_cells=True,
+        zoneout=None if tensors["keep_h"] is None else _state(tensors["keep_h"], tensors["keep_c"]),
+        return_cell_states=True,
     )
+
+
+def _state(h: Tensor, c: Tensor | None) -> State:
+    return State(h=h) if c is None else State(h=h, c=c)

@@ -1,43 +1,43 @@
-"""How a layer's weights start."""
+"""How a layer's weights start, by their names and shapes."""
 
 import math
 
 import torch
 from torch import Tensor, nn
 
-from deeprnn.cells import Cell
-
 _ONE_HOT_DEVIATION = 0.5
 """Of the weights that read symbols: one of them is the whole sum, where Xavier's many add up to a deviation near 1."""
 
 
 @torch.no_grad()
-def initialise(name: str, weight: Tensor, cell: Cell, one_hot: int = 0) -> None:
-    """Fills one weight of a layer as `cell.init` says (see `Cell`).
+def fill(name: str, weight: Tensor, init: str, width: int, one_hot: int = 0) -> None:
+    """Fills one weight of a layer as `Cell(init=...)` says.
 
     Args:
-        name: "weight_xh" (G*H, I), "weight_hh" (G*H, H), "bias" (G*H,), or another of the layer's weights.
+        name: "weight_xh" (G*H, I), "weight_hh" (G*H, H), "bias" (G*H,), "gain_..." , "initial_...", or another name:
+            such a matrix is Xavier uniform, such a vector 0.
         weight: filled in place.
+        init: the option of `Cell`.
+        width: H, the rows of one gate.
         one_hot: how many features of the layer's input, its last ones, are one symbol, one-hot.
     """
-    kind = name.removesuffix("_reverse")
-    if kind.startswith("gain_"):
+    if name.startswith("gain_"):
         nn.init.ones_(weight)
-    elif kind.startswith("initial_") or kind == "bias_c":
+    elif name.startswith("initial_"):
         nn.init.zeros_(weight)
-    elif cell.init == "uniform":
-        bound = 1 / math.sqrt(cell.width)
+    elif init == "uniform":
+        bound = 1 / math.sqrt(width)
         nn.init.uniform_(weight, -bound, bound)
-    elif kind == "weight_xh":
-        for gate in weight.split(cell.width):
+    elif name == "weight_xh":
+        for gate in weight.split(width):
             features, symbols = gate.split([gate.shape[1] - one_hot, one_hot], dim=1)
             if features.numel():
                 nn.init.xavier_uniform_(features)
             bound = math.sqrt(3) * _ONE_HOT_DEVIATION
             nn.init.uniform_(symbols, -bound, bound)
-    elif kind == "weight_hh":
-        for gate in weight.split(cell.width):
-            if cell.init == "identity":
+    elif name == "weight_hh":
+        for gate in weight.split(width):
+            if init == "identity":
                 nn.init.eye_(gate)
             else:
                 _orthogonal(gate)
@@ -45,9 +45,6 @@ def initialise(name: str, weight: Tensor, cell: Cell, one_hot: int = 0) -> None:
         nn.init.xavier_uniform_(weight)
     else:
         nn.init.zeros_(weight)
-        if kind == "bias" and "f" in cell.gates:
-            forget = cell.gates.index("f")
-            nn.init.ones_(weight[forget * cell.width : (forget + 1) * cell.width])
 
 
 def _orthogonal(weight: Tensor) -> None:
