@@ -64,7 +64,7 @@ def test_an_exported_program_loads_wherever_deeprnn_was_imported(tmp_path: Path,
     assert (done.stdout.split(), done.stderr) == (["Result", "DeepState", "True"], "")
 
 
-@pytest.mark.parametrize("name", ["initialise", "reach", "stateforms", "disk.digest"])
+@pytest.mark.parametrize("name", ["functional", "reach", "stateforms", "disk.digest"])
 def test_a_part_of_the_network_may_be_imported_first(name: str) -> None:
     code = f"import deeprnn.{name}; import deeprnn; deeprnn.DeepRNN"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
