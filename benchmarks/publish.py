@@ -11,8 +11,8 @@ from benchmarks import bound, report
 
 ROOT = Path(__file__).parent.parent
 RESULTS = Path(__file__).parent / "results"
-_DOCUMENTS = {"summary.md": ROOT / "README.md", "table.md": ROOT / "docs" / "benchmarks.md"}
-"""Which table stands in which document, between the marks that `insert` looks for."""
+_DOCUMENT = ROOT / "docs" / "benchmarks.md"
+"""Where the tables stand, between the marks that `insert` looks for."""
 
 
 def write(results: dict[str, Any], out: Path) -> list[Path]:
@@ -33,9 +33,8 @@ def write(results: dict[str, Any], out: Path) -> list[Path]:
         out / f"{prefix}summary.md": report.summary(results),
     }
     if whole and out == RESULTS:
-        tables = {"table.md": report.table(results), "summary.md": report.summary(results)}
-        for table, path in _DOCUMENTS.items():
-            texts[path] = insert(path.read_text(encoding="utf-8"), table, tables[table])
+        document = insert(_DOCUMENT.read_text(encoding="utf-8"), "table.md", report.table(results))
+        texts[_DOCUMENT] = insert(document, "summary.md", report.summary(results))
     for path, text in texts.items():
         path.write_text(text, encoding="utf-8")
     pictures = [out / f"{name}-{threads}.svg" for threads in sorted({entry["threads"] for entry in results["rows"]})]
@@ -51,8 +50,7 @@ def write_contended(results: dict[str, Any], out: Path) -> None:
     (out / "contended.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     (out / "contended.md").write_text(text, encoding="utf-8")
     if out == RESULTS:
-        path = _DOCUMENTS["table.md"]
-        path.write_text(insert(path.read_text(encoding="utf-8"), "contended.md", text), encoding="utf-8")
+        _DOCUMENT.write_text(insert(_DOCUMENT.read_text(encoding="utf-8"), "contended.md", text), encoding="utf-8")
 
 
 def insert(document: str, table: str, text: str) -> str:

@@ -1,4 +1,4 @@
-"""Results as Markdown: the whole table, and the summary that the README shows first."""
+"""Results as Markdown: the whole table, and the summary above it."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -41,8 +41,12 @@ def table(results: dict[str, Any]) -> str:
     return "\n\n".join([*parts, "## Who is left out, and why", _left_out(entries)]) + "\n"
 
 
+def _missed_first(verdict: targets.Verdict) -> bool:
+    return verdict.met is not False
+
+
 def summary(results: dict[str, Any]) -> str:
-    """A row for each cell and task: means, the worst row, share of the bound, memory; then the grid's targets."""
+    """A row for each cell and task: means, the worst row, share of the bound, memory; then the grid's targets, missed ones first."""
     entries, memory = results["rows"], results["memory"]
     groups = [(CELLS[cell].name, task, _of(entries, cell, task), _of(memory, cell, task)) for cell, task in _kinds()]
     groups.append(("all", "both", entries, memory))
@@ -63,7 +67,7 @@ def summary(results: dict[str, Any]) -> str:
             "" if verdict.met is None else "yes" if verdict.met else _MISS,
             verdict.at_bound,
         )
-        for verdict in targets.verdicts(entries, memory)
+        for verdict in sorted(targets.verdicts(entries, memory), key=_missed_first)
     ]
     return (
         "\n\n".join(

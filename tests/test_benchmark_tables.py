@@ -170,8 +170,8 @@ class TestReport:
 
     def test_a_part_goes_into_no_document(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.importorskip("matplotlib", reason="matplotlib is not installed")
-        document = tmp_path / "README.md"
-        monkeypatch.setattr(publish, "_DOCUMENTS", {"summary.md": document})
+        document = tmp_path / "benchmarks.md"
+        monkeypatch.setattr(publish, "_DOCUMENT", document)
         monkeypatch.setattr(publish, "RESULTS", tmp_path)
         marks = "x <!-- begin summary.md -->old<!-- end summary.md --> y"
         document.write_text(marks, encoding="utf-8")
@@ -180,7 +180,7 @@ class TestReport:
         assert document.read_text(encoding="utf-8") == marks
         publish.write(results_of([entry]), tmp_path)
         assert report.summary(results_of([entry])).strip() in document.read_text(encoding="utf-8")
-        names = {path.name for path in tmp_path.iterdir()} - {"README.md"}
+        names = {path.name for path in tmp_path.iterdir()} - {"benchmarks.md"}
         whole = {"grid.json", "table.md", "summary.md", "grid-1.svg"}
         assert names == whole | {"partial.json", "partial-table.md", "partial-summary.md", "partial-1.svg"}
 
