@@ -46,7 +46,7 @@ def _missed_first(verdict: targets.Verdict) -> bool:
 
 
 def summary(results: dict[str, Any]) -> str:
-    """A row for each cell and task: means, worst row, share of the bound, memory; then the targets, missed ones first."""
+    """A row for each cell and task (means, worst row, share of the bound, memory); the targets, missed ones first."""
     entries, memory = results["rows"], results["memory"]
     groups = [(CELLS[cell].name, task, _of(entries, cell, task), _of(memory, cell, task)) for cell, task in _kinds()]
     groups.append(("all", "both", entries, memory))
