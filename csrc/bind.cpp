@@ -34,7 +34,7 @@ using deeprnn::Strided;
 
 // The order of the integers that make up a call; 0 is the address of what is absent.
 namespace order {
-enum Size { cell, reset_after, phi, T, B, I, H, indices, masked, zoneout, training, sizes };
+enum Size { cell, reset_after, phi, T, B, I, H, indices, masked, zoneout, gate_phi, training, sizes };
 enum Input {
   x,
   weight_xh,
@@ -156,6 +156,7 @@ Shape shape_of(const Sizes& given) {
   return {.cell = static_cast<deeprnn::CellKind>(given[order::cell]),
           .reset_after = given[order::reset_after] != 0,
           .phi = static_cast<deeprnn::Phi>(given[order::phi]),
+          .gate_phi = static_cast<deeprnn::Phi>(given[order::gate_phi]),
           .T = given[order::T],
           .B = given[order::B],
           .I = given[order::I],

@@ -47,7 +47,8 @@ struct Parallel {
 struct Shape {
   CellKind cell;
   bool reset_after;  // GRU only
-  Phi phi;           // Elman's phi; tanh for GRU and LSTM
+  Phi phi;           // of Elman's h, a GRU's n, an LSTM's g and of its c on its way out
+  Phi gate_phi;      // of a GRU's r and z, an LSTM's i, f and o
   int64_t T, B, I, H;
   bool indices;  // x holds int64 indices below I instead of floats
   bool masked;   // a recurrent mask is given

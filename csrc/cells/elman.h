@@ -18,13 +18,15 @@ struct Elman {
   static constexpr int64_t kSlots = 1, kColumns = 1, kFirstColumn = 0, kSaved = saves ? 1 : 0, kFirstSaved = 0;
   static constexpr bool kHasC = false, kReadsH = false;
 
-  static DEEPRNN_INLINE After forward(const V* slots, Before) {
+  explicit Elman(const Shape&) {}
+
+  DEEPRNN_INLINE After forward(const V* slots, Before) const {
     const V a = slots[0];
     const V h = shorter ? apply_in_inference<phi>(a) : apply<phi>(a);
     return {.h = h, .saved = {from_argument(phi) ? a : h}};
   }
 
-  static DEEPRNN_INLINE StepGradient backward(const V* kept, Before, Parts of_h, Parts) {
+  DEEPRNN_INLINE StepGradient backward(const V* kept, Before, Parts of_h, Parts) const {
     return {.columns = {of_h.after * derivative<phi>(kept[0])}, .h = of_h.before};
   }
 

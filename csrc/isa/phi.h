@@ -105,4 +105,42 @@ DEEPRNN_INLINE void with_phi(Phi phi, F&& f) {
   }
 }
 
+// The same by name at run time: a call and a switch for each vector.
+inline __attribute__((noinline)) V apply_named(Phi which, V a) {
+  V y{};
+  with_phi(which, [&]<Phi phi>() { y = apply<phi>(a); });
+  return y;
+}
+
+inline __attribute__((noinline)) V derivative_named(Phi which, V kept) {
+  V y{};
+  with_phi(which, [&]<Phi phi>() { y = derivative<phi>(kept); });
+  return y;
+}
+
+// An activation as a cell's equations use it: its value, and its derivative from what training keeps.
+template <Phi phi>
+struct Fixed {
+  explicit Fixed(Phi) {}
+
+  DEEPRNN_INLINE V operator()(V a) const { return apply<phi>(a); }
+  DEEPRNN_INLINE V keep(V a, V y) const { return from_argument(phi) ? a : y; }
+  DEEPRNN_INLINE V value(V kept) const { return from_argument(phi) ? apply<phi>(kept) : kept; }
+  DEEPRNN_INLINE V derivative(V kept) const { return deeprnn::DEEPRNN_ISA::derivative<phi>(kept); }
+};
+
+struct Named {
+  explicit Named(Phi phi) : phi(phi) {}
+
+  DEEPRNN_INLINE V operator()(V a) const { return apply_named(phi, a); }
+  DEEPRNN_INLINE V keep(V a, V y) const { return from_argument(phi) ? a : y; }
+  DEEPRNN_INLINE V value(V kept) const { return from_argument(phi) ? apply_named(phi, kept) : kept; }
+  DEEPRNN_INLINE V derivative(V kept) const { return derivative_named(phi, kept); }
+
+  Phi phi;
+};
+
+using Tanh = Fixed<Phi::tanh>;
+using Sigmoid = Fixed<Phi::sigmoid>;
+
 }  // namespace deeprnn::DEEPRNN_ISA

@@ -15,6 +15,7 @@ struct StepGradient {
 // Whole panels, and nothing but the derivative of phi, in half the time that `each_valid` takes.
 template <typename Cell>
 void backward_plain(BackwardStep& step, const BackwardShare& share, int64_t i, int64_t at) {
+  const Cell cell(step.shape);
   const Sequence& sequence = step.sequence;
   const int64_t B = step.sizes.B;
   const int64_t next = i > 0 ? sequence.hidden(i - 1, 0) - sequence.hidden(i, 0) : 0;
@@ -32,8 +33,8 @@ void backward_plain(BackwardStep& step, const BackwardShare& share, int64_t i, i
       const V kept[2] = {load(hidden + u), load(hidden + u + kLanes)};
       const Parts first{V{}, load(state) + load(given + u)};
       const Parts second{V{}, load(state + kLanes) + load(given + u + kLanes)};
-      store(row + u, Cell::backward(&kept[0], Before{}, first, Parts{}).columns[0]);
-      store(row + u + kLanes, Cell::backward(&kept[1], Before{}, second, Parts{}).columns[0]);
+      store(row + u, cell.backward(&kept[0], Before{}, first, Parts{}).columns[0]);
+      store(row + u + kLanes, cell.backward(&kept[1], Before{}, second, Parts{}).columns[0]);
       store(state, V{});
       store(state + kLanes, V{});
     }
@@ -51,6 +52,7 @@ void backward_equations(BackwardStep& step, const BackwardShare& share, int64_t 
     const bool plain = !step.shape.zoneout && sequence.inputs.lengths == nullptr;
     if (plain && H % kPanel == 0 && gradients.hidden != nullptr) return backward_plain<Cell>(step, share, i, at);
   }
+  const Cell cell(step.shape);
   step.each_valid(share, i, at, [&](int64_t g, int64_t b, int64_t j, int64_t u, int64_t n) DEEPRNN_INLINED {
     V kept[kMostGates]{};
     if constexpr (Cell::kSaved == 0) {
@@ -72,7 +74,7 @@ void backward_equations(BackwardStep& step, const BackwardShare& share, int64_t 
       }
       c = step.zone_parts(sequence.inputs.keep_c, i, b, u, n, of_c);
     }
-    const StepGradient result = Cell::backward(kept, before, h, c);
+    const StepGradient result = cell.backward(kept, before, h, c);
     float* row = step.gradient_row(at, b) + u;
 #pragma GCC unroll 4
     for (int64_t k = Cell::kFirstColumn; k < Cell::kColumns; ++k) store(row + k * H, result.columns[k], n);
@@ -93,6 +95,7 @@ void reset_gradient_equations(BackwardStep& step, const BackwardShare& share, in
   const Sequence& sequence = step.sequence;
   const int64_t H = step.sizes.H, first = share.rows.begin, rows = share.rows.size();
   const int64_t from = step.cell.columns.reset * H;
+  const Cell cell(step.shape);
   for (int64_t r = 0; r < rows; ++r) share.gradient_rows[r] = step.gradient_row(at, first + r) + from;
   float zeros[kPanel];
   for (int64_t j = 0; j < kPanel; j += kLanes) store(zeros + j, V{});
@@ -111,7 +114,7 @@ void reset_gradient_equations(BackwardStep& step, const BackwardShare& share, in
           read = read * mask;
         }
         ResetGradient result =
-            Cell::reset_gradient(load(sequence.gates(i, b) + u, n), read, load(share.product + r * kPanel + j));
+            cell.reset_gradient(load(sequence.gates(i, b) + u, n), read, load(share.product + r * kPanel + j));
         if (step.shape.masked) result.h = result.h * mask;
         store(step.gradient_row(at, b) + u, result.column, n);
         store(step.reset_h + (at * step.sizes.B + b) * H + u, result.reset_h, n);

@@ -50,6 +50,7 @@ std::vector<float> compute(Isa isa, const Case& one, int32_t threads) {
   const Shape shape{.cell = one.cell,
                     .reset_after = one.reset_after,
                     .phi = Phi::tanh,
+                    .gate_phi = Phi::sigmoid,
                     .T = T,
                     .B = B,
                     .I = I,

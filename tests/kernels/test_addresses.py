@@ -96,7 +96,7 @@ def run(cell: Cell, name: str, way: Way) -> list[Tensor]:
         given[name] = way(given[name])
     read = list(given.values())
     code = CELLS.index(cell)
-    kind = (code, isinstance(cell, GRU), 0, False)
+    kind = (code, isinstance(cell, GRU), 0, 2, False)
     outputs = operators.forward(*read, *kind, True, True)
     lstm = isinstance(cell, LSTM)
     hidden, cells, saved = outputs[0], outputs[3] if lstm else None, outputs[-1]

@@ -1,5 +1,7 @@
 """The compiled kernels against the reference in float64: every output and every gradient."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from drawn_calls import CELLS, Call, calls, errors, outcome, tensors
@@ -7,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from deeprnn import GRU, LSTM, Cell, Elman
+from deeprnn.activations import ACTIVATIONS
 from deeprnn.kernels import aten
 
 TOLERANCE = 2e-6
@@ -49,6 +52,26 @@ def test_drawn_calls(cell: Cell, data: st.DataObject) -> None:
     check(data.draw(calls(cell)))
 
 
+NAMES = list(ACTIVATIONS)
+OTHER_GATES: list[Cell] = [
+    replace(cell, activation=name, gate_activation=NAMES[(k + 5) % len(NAMES)])
+    for k, name in enumerate(NAMES)
+    for cell in (GRU(1), GRU(1, reset_after=False), LSTM(1))
+]
+
+
+@pytest.mark.usefixtures("isa")
+@pytest.mark.parametrize("cell", OTHER_GATES, ids=repr)
+@given(data=st.data())
+@settings(many, max_examples=8)
+def test_gate_activations(cell: Cell, data: st.DataObject) -> None:
+    """Short calls: a state that its gates do not keep within bounds soon leaves those of float32."""
+    call = data.draw(calls(cell, longest=3))
+    check(call)
+    with torch.no_grad():
+        check(call)
+
+
 WIDE = [
     Call(Elman(257), T=3, B=1, I=300, seed=0),
     Call(Elman(64, "softplus"), T=40, B=33, I=17, seed=1, lengths=True),
@@ -62,6 +85,9 @@ WIDE = [
     Call(GRU(62, reset_after=False), T=300, B=1, I=33, seed=9, masked=True),
     Call(LSTM(62), T=200, B=1, I=33, seed=10, zoneout="rate", reverse=True, lengths=True),
     Call(LSTM(40), T=400, B=1, I=5, seed=11, integers=True),
+    Call(LSTM(62, "elu", "hardsigmoid"), T=200, B=1, I=33, seed=12, masked=True),
+    Call(GRU(130, activation="softsign", gate_activation="hardsigmoid"), T=20, B=2, I=129, seed=13, zoneout="masks"),
+    Call(GRU(257, False, "sin", "hardsigmoid"), T=9, B=3, I=31, seed=14, restarts=True),
 ]
 
 

@@ -35,10 +35,8 @@ def why_not(spec: CallSpec) -> str | None:
     # A subclass may have equations of its own.
     if type(cell) not in _CELLS:
         return f"the compiled kernels know Elman, GRU and LSTM, not {type(cell).__name__}"
-    if isinstance(cell, Elman) and cell.activation not in _PHIS:
+    if any(phi not in _PHIS for phi in cell.activations.values()):
         return "the compiled kernels know phi by name only"
-    if isinstance(cell, GRU | LSTM) and (cell.activation, cell.gate_activation) != ("tanh", "sigmoid"):
-        return f"the compiled {type(cell).__name__} has tanh and sigmoid only"
     if cell.layer_norm:
         return "the compiled kernels have no layer normalisation"
     if spec.empty:
@@ -105,17 +103,20 @@ def _tensors(call: LayerCall) -> tuple[Tensor | None, ...]:
     )
 
 
-def _codes(cell: Cell) -> tuple[int, bool, int]:
-    """cell, reset_after and phi, as the operators take them."""
-    phi = str(cell.activation) if isinstance(cell, Elman) else "tanh"
-    return _CELLS.index(type(cell)), isinstance(cell, GRU) and cell.reset_after, _PHIS.index(phi)
+def _codes(cell: Cell) -> tuple[int, bool, int, int]:
+    """cell, reset_after, phi and gate_phi, as the operators take them."""
+    phi, sigma = (_PHIS.index(cell.activations.get(name, _PHIS[0])) for name in ("activation", "gate_activation"))
+    return _CELLS.index(type(cell)), isinstance(cell, GRU) and cell.reset_after, phi, sigma
 
 
-def _cell_of(code: int, reset_after: bool, phi: int, width: int, bias: bool) -> Cell:
+def _cell_of(code: int, reset_after: bool, phi: int, gate_phi: int, width: int, bias: bool) -> Cell:
     """A cell with the equations that the codes name."""
+    activation, gate_activation = _PHIS[phi], _PHIS[gate_phi]
     if _CELLS[code] is Elman:
-        return Elman(width, _PHIS[phi], bias=bias)
-    return GRU(width, reset_after, bias=bias) if _CELLS[code] is GRU else LSTM(width, bias=bias)
+        return Elman(width, activation, bias=bias)
+    if _CELLS[code] is GRU:
+        return GRU(width, reset_after, activation, gate_activation, bias=bias)
+    return LSTM(width, activation, gate_activation, bias=bias)
 
 
 class _Forward(Function):
@@ -260,11 +261,11 @@ def _replaced(tensors: Sequence[Any], places: Sequence[int], values: Sequence[Te
 def _call_of(read: Sequence[Any], kind: Sequence[Any]) -> LayerCall:
     """The call that `READ` and the operators' codes describe; c_t is always wanted."""
     tensors = dict(zip(READ, read, strict=True))
-    code, reset_after, phi, reverse = kind
+    code, reset_after, phi, gate_phi, reverse = kind
     names = ("weight_xh", "weight_hh", "bias", "bias_hn")
     weights = {name: tensors[name] for name in names if tensors[name] is not None}
     return LayerCall(
-        cell=_cell_of(code, reset_after, phi, tensors["weight_hh"].shape[1], tensors["bias"] is not None),
+        cell=_cell_of(code, reset_after, phi, gate_phi, tensors["weight_hh"].shape[1], tensors["bias"] is not None),
         weights=weights,
         x=tensors["x"],
         state=_state(tensors["h0"], tensors["c0"]),

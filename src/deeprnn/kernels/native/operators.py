@@ -41,7 +41,7 @@ CALLS: Counter[str] = Counter()
 
 _OPTIONAL = ("bias", "bias_hn", *READ[6:])
 _TENSORS = ", ".join(f"Tensor{'?' if name in _OPTIONAL else ''} {name}" for name in READ)
-_KIND = "int cell, bool reset_after, int phi, bool reverse"
+_KIND = "int cell, bool reset_after, int phi, int gate_phi, bool reverse"
 _LSTM = 2
 
 library = torch.library.Library("deeprnn", "DEF")
@@ -57,8 +57,8 @@ def forward(*arguments: Any) -> list[Tensor]:
     """(READ..., kind..., wants_cells, training) -> [hidden, last_h, last_c, cells, saved], where there are such.
 
     An LSTM has last_c, and cells if they are wanted; saved is there in training: what the backward pass needs beside
-    the inputs and `hidden`, in an order of its own. `kind` is cell, reset_after, phi, reverse: the integers of
-    csrc/deeprnn.h, and whether steps run from T-1 to 0.
+    the inputs and `hidden`, in an order of its own. `kind` is cell, reset_after, phi, gate_phi, reverse: the integers
+    of csrc/deeprnn.h, and whether steps run from T-1 to 0.
     """
     if _is_direct(arguments[: len(READ)]):
         return _forward(*arguments)
@@ -85,11 +85,11 @@ def _is_direct(tensors: Sequence[Tensor | None]) -> bool:
 
 
 def _forward(*arguments: Any) -> list[Tensor]:
-    *given, cell, reset_after, phi, reverse, wants_cells, training = arguments
+    *given, cell, reset_after, phi, gate_phi, reverse, wants_cells, training = arguments
     CALLS["forward"] += 1
     isa = extension.isa()
     tensors = _admitted(given, cell)
-    sizes = _sizes(tensors, cell, reset_after, phi, training)
+    sizes = _sizes(tensors, cell, reset_after, phi, gate_phi, training)
     addresses = _addresses(tensors)
     outputs = _new_outputs(tensors, isa, sizes, wants_cells)
     if 0 in outputs[0].shape:
@@ -101,11 +101,11 @@ def _forward(*arguments: Any) -> list[Tensor]:
 
 
 def _backward(*arguments: Any) -> list[Tensor]:
-    *given, cell, reset_after, phi, reverse, wanted = arguments
+    *given, cell, reset_after, phi, gate_phi, reverse, wanted = arguments
     CALLS["backward"] += 1
     isa = extension.isa()
     tensors = _admitted(given[: len(READ)], cell)
-    sizes = _sizes(tensors, cell, reset_after, phi, True)
+    sizes = _sizes(tensors, cell, reset_after, phi, gate_phi, True)
     kept, gradients = _admitted_outputs(given[len(READ) :], isa, sizes)
     results = _new_gradients(tensors, wanted)
     remaining = iter(results)
@@ -190,8 +190,8 @@ def _admitted_outputs(
 
 
 def _forward_shapes(*arguments: Any) -> list[Tensor]:
-    *given, cell, reset_after, phi, _reverse, wants_cells, training = arguments
-    return _new_outputs(given, extension.isa(), _sizes(given, cell, reset_after, phi, training), wants_cells)
+    *given, cell, reset_after, phi, gate_phi, _reverse, wants_cells, training = arguments
+    return _new_outputs(given, extension.isa(), _sizes(given, cell, reset_after, phi, gate_phi, training), wants_cells)
 
 
 def _backward_shapes(*arguments: Any) -> list[Tensor]:
@@ -233,7 +233,9 @@ def _by_name(outputs: list[Tensor], cell: int, wants_cells: bool, training: bool
     )
 
 
-def _sizes(tensors: Sequence[Any], cell: int, reset_after: bool, phi: int, training: bool) -> tuple[int, ...]:
+def _sizes(
+    tensors: Sequence[Any], cell: int, reset_after: bool, phi: int, gate_phi: int, training: bool
+) -> tuple[int, ...]:
     """What csrc/bind.cpp calls Sizes."""
     x: Tensor = tensors[0]
     steps, batch = x.shape[:2]
@@ -248,6 +250,7 @@ def _sizes(tensors: Sequence[Any], cell: int, reset_after: bool, phi: int, train
         int(x.dim() == 2),
         int(tensors[11] is not None),
         int(tensors[12] is not None),
+        gate_phi,
         int(training),
     )
 
