@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import polars
@@ -12,12 +13,12 @@ from typer.testing import CliRunner
 
 from deeprnn import GRU, LSTM, DeepRNN
 from deeprnn.analysis import study
-from deeprnn.analysis.labels import for_python
-from deeprnn.analysis.report.material import LONGEST_WINDOW, gather, untrained
 from deeprnn.analysis.report.results import SUMMARY, TABLE
+from deeprnn.analysis.report.table import Metric
+from deeprnn.analysis.report.text_sample import untrained
 from deeprnn.analysis.study import Effort, analyze
 from deeprnn.cli import app
-from deeprnn.tasks.text import BOUNDARY, Bytes, Characters, Corpus, Document, TextError, train
+from deeprnn.tasks.text import Bytes, Characters, Corpus, train
 from deeprnn.training import Settings
 
 pytestmark = pytest.mark.slow
@@ -88,7 +89,7 @@ def test_a_run_is_analyzed_and_the_results_lie_in_it(corpus: Corpus, run: Path) 
     over, own = summary["against"]["bits_over_run"], summary["ablation"]["bits"]["value"]
     np.testing.assert_allclose(own + over["value"], summary["against"]["bits_per_character"]["value"])
     assert over["low"] <= over["value"] <= over["high"]
-    for part in ("ripples", "construction", "lens", "ablation", "units"):
+    for part in ("ripples", "construction", "next_character", "ablation", "units"):
         assert [layer["layer"] for layer in summary[part]["layers"]] == [1, 2]
         assert summary[part]["n"] > 0
         assert summary[part]["seeds"] > 0
@@ -108,37 +109,22 @@ def test_a_run_is_analyzed_and_the_results_lie_in_it(corpus: Corpus, run: Path) 
         assert 0 <= row["window"] <= 1
 
     table = polars.read_parquet(run / "analysis.parquet")
-    assert len(table) == len(results.rows)
+    assert table.equals(results.figures.frame, null_equal=True)
     for control in ("trained", "untrained", "shuffled", "hashed", "window", "against", "marginal"):
         assert control in table["control"].unique().to_list()
-    metrics = set(table["metric"].to_list())
-    assert metrics >= {
-        "accuracy",
-        "macro F1",
-        "bits",
-        "bits over window 8",
-        "code length",
-        "selectivity",
-        "centre of gravity",
-        "context need",
-        "lens bits",
-        "ripple half",
-        "ripple 0",
-        "construction half, median unit",
-        "bits lost, mean",
-        "bits lost, reset 4",
-        "best unit AUC",
-        "autocorrelation time",
-        "gate z open",
-        "gate f shut",
-    }
+    unmeasured = set(get_args(Metric)) - set(table["metric"].to_list())
+    assert unmeasured == set()
+    assert set(table.filter(metric="bits lost")["change"].to_list()) == {"zero", "mean", "reset"}
+    assert set(table.filter(metric="bits lost", change="reset")["step"].to_list()) == {4}
+    assert set(table.filter(metric="gate open", layer=2)["label"].to_list()) == {"i", "f", "o"}
     # The figures of the summary are those of the table.
     row = summary["probes"][0]
     found = table.filter(
-        (polars.col("label") == row["label"])
-        & (polars.col("metric") == "accuracy")
-        & (polars.col("seed") == -1)
-        & (polars.col("control") == "trained")
+        polars.col("seed").is_null(),
+        polars.col("change").is_null(),
+        label=row["label"],
+        metric="accuracy",
+        control="trained",
     ).sort("layer")
     np.testing.assert_allclose(found["value"].to_list(), row["layers"])
     bounded = table.filter(polars.col("low").is_finite() & (polars.col("metric") == "accuracy"))
@@ -205,83 +191,6 @@ def test_another_vocabulary_can_not_be_compared(corpus: Corpus, run: Path) -> No
     with pytest.raises(ValueError, match="its vocabulary is another one"):
         analyze(run, TINY, against=run.parent / "bytes")
     assert not (run / "analysis.json").exists()
-
-
-def _documents(count: int = 14) -> list[Document]:
-    return [
-        Document(f"m{number}.py", (_source(number) + "\n# \N{GREEK SMALL LETTER PI}\n").encode())
-        for number in range(count)
-    ]
-
-
-@pytest.mark.parametrize("kind", [Characters, Bytes])
-def test_labels_and_windows_stand_at_their_characters(kind: type[Characters] | type[Bytes]) -> None:
-    documents = _documents()
-    vocabulary = kind.of(documents)
-    material = gather(documents, vocabulary, files=14, per_file=10_000, characters=300)
-    window, names = material.window, material.labels.names
-    assert window.shape == (300, LONGEST_WINDOW)
-    texts = {document.name: document.content.decode() for document in documents}
-    for row in range(0, 300, 7):
-        text = texts[material.names[material.groups[row]]]
-        place = int(material.step[row]) - 1
-        if kind is Bytes:
-            place = len(text.encode()[: place + 1].decode(errors="ignore").rstrip("\N{REPLACEMENT CHARACTER}")) - 1
-            if not text[place].isascii():
-                continue
-        said = vocabulary.decode([int(s) for s in window[row].flip(0) if s >= 0])
-        assert text[: place + 1].endswith(said[-8:])
-        assert len(said) == min(LONGEST_WINDOW, int(material.step[row]))
-        following = int(material.next_symbol[row])
-        assert following == -1 or vocabulary.decode([following]) in (text[place + 1], "\N{REPLACEMENT CHARACTER}")
-        for name, value in zip(names, material.labels.values[:, row].tolist(), strict=True):
-            assert for_python(text)[name][place] == value
-
-
-def test_states_are_those_after_each_character() -> None:
-    documents = _documents()
-    vocabulary = Characters.of(documents)
-    material = gather(documents, vocabulary, files=14, per_file=10_000, characters=600)
-    net = DeepRNN(len(vocabulary), [GRU(5), GRU(6)])
-    states = material.states(net)
-    for row in (0, 250, 599):
-        column = int(material.groups[row])
-        alone = net(material.x[: int(material.step[row]) + 1, column : column + 1])
-        torch.testing.assert_close(states[1][row], alone.hidden[1][-1, 0].detach(), atol=1e-5, rtol=1e-4)
-
-
-def test_few_files_are_cut_into_pieces() -> None:
-    text = " ".join(_source(number) for number in range(9)).replace('"""', "").encode()
-    (document,) = [Document("book.txt", text)]
-    material = gather([document], Characters.of([document]), files=64, per_file=10_000, characters=500)
-    assert len(material.names) >= 12
-    assert any("cut into" in notice for notice in material.notices)
-    assert (material.x[0] == BOUNDARY).all()
-    assert len(set(material.groups.tolist())) == len(material.names)
-
-
-def test_files_that_are_no_python_are_left_out_and_named() -> None:
-    documents = [*_documents(), Document("broken.py", b"def f(:\n" * 100)]
-    material = gather(documents, Characters.of(documents), files=64, per_file=1_000, characters=500)
-    assert "broken.py" not in material.names
-    assert any("broken.py" in notice for notice in material.notices)
-
-
-def test_too_little_text_is_refused() -> None:
-    (document,) = [Document("note.txt", b"to be or not to be" * 20)]
-    with pytest.raises(TextError, match="it takes 2,400"):
-        gather([document], Characters.of([document]), files=64, per_file=1_000, characters=500)
-
-
-def test_snippets_lie_within_texts() -> None:
-    documents = _documents()
-    vocabulary = Characters.of(documents)
-    material = gather(documents, vocabulary, files=14, per_file=10_000, characters=600)
-    texts = [document.content.decode() for document in documents]
-    for column in material.snippets(20, 40, seed=0).T:
-        assert any(vocabulary.decode(column.tolist()) in text for text in texts)
-    with pytest.raises(TextError, match="longer than"):
-        material.snippets(3, 100_000, seed=0)
 
 
 def test_the_net_untrained_is_the_net_at_its_start(run: Path) -> None:

@@ -51,34 +51,33 @@ def test_ripples(figures: dict[str, Any], summary: dict[str, Any]) -> None:
             assert untrained == written[f"untrained_{name}"]
 
 
-def test_lens_ablation_and_construction(figures: dict[str, Any], summary: dict[str, Any]) -> None:
-    for layer, written in enumerate(summary["lens"]["layers"]):
+def test_next_character_ablation_and_construction(figures: dict[str, Any], summary: dict[str, Any]) -> None:
+    for layer, written in enumerate(summary["next_character"]["layers"]):
         for name in ("bits", "accuracy"):
-            assert figures["lens"][name]["trained"][layer] == _figure(written[name])
-            assert figures["lens"][name]["untrained"][layer] == _figure(written[f"untrained_{name}"])
-    changes = {(one["layer"], one["change"]): one["figure"] for one in figures["ablation"]}
+            assert figures["next_character"][name]["trained"][layer] == _figure(written[name])
+            assert figures["next_character"][name]["untrained"][layer] == _figure(written[f"untrained_{name}"])
+    changes = {(one["layer"], one["change"], one["every"]): one["figure"] for one in figures["ablation"]}
     for written in summary["ablation"]["layers"]:
         for name in ("zero", "mean"):
-            assert changes.pop((written["layer"], name)) == _figure(written[name])
+            assert changes.pop((written["layer"], name, None)) == _figure(written[name])
         for every, figure in written["resets"].items():
-            assert changes.pop((written["layer"], f"reset {every}")) == _figure(figure)
+            assert changes.pop((written["layer"], "reset", int(every))) == _figure(figure)
     assert changes == {}
     for layer, written in enumerate(summary["construction"]["layers"]):
         for control, prefix in (("trained", ""), ("untrained", "untrained_")):
-            quartiles = figures["construction"][control]
-            names = ("median unit", "first quartile", "third quartile")
-            assert [quartiles[name][layer] for name in names] == _figure(written[f"{prefix}half"])
+            assert figures["construction"][control][layer] == _figure(written[f"{prefix}half"])
 
 
 def test_units(figures: dict[str, Any], summary: dict[str, Any]) -> None:
     for layer, written in enumerate(summary["units"]["layers"]):
         scales = figures["scales"][layer]
-        assert scales["autocorrelation time"] == written["autocorrelation_time"]
+        assert scales["autocorrelation_time"] == written["autocorrelation_time"]
         for gate, shares in written["gates"].items():
-            assert scales[f"gate {gate} open"] == shares["open"]
-            assert scales[f"gate {gate} shut"] == shares["shut"]
+            assert scales["gates"][gate] == shares
         for best in written["best"]:
             (shown,) = [
-                one for one in figures["best"][f"{best['label']}: {best['class']}"] if one["layer"] == layer + 1
+                one
+                for one in figures["best"]
+                if (one["layer"], one["label"], one["class"]) == (layer + 1, best["label"], best["class"])
             ]
             assert (shown["unit"], shown["auc"], shown["p"]) == (best["unit"], best["auc"], best["p"])

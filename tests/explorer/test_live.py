@@ -130,11 +130,11 @@ def test_probes_and_lens_are_those_that_were_fitted(
         for layer, values in enumerate(found):
             expected = numbers.classify("probe", layer, hidden[layer][1:], part)
             np.testing.assert_allclose(np.array(values).reshape(expected.shape), expected, atol=1e-4)
-    lens = ask(page, "lens", text=0)
+    found = ask(page, "nextCharacter", text=0)
     right = log_p[:-1].exp()[torch.arange(len(symbols)), torch.tensor(symbols)]
-    np.testing.assert_allclose(lens[-1]["p"], right.numpy(), atol=1e-4)
-    for layer, one in enumerate(lens[:-1]):
-        p = numbers.classify("lens", layer, hidden[layer][:-1], slice(None))
+    np.testing.assert_allclose(found[-1]["p"], right.numpy(), atol=1e-4)
+    for layer, one in enumerate(found[:-1]):
+        p = numbers.classify("head", layer, hidden[layer][:-1], slice(None))
         np.testing.assert_allclose(one["p"], p[np.arange(len(symbols)), symbols], atol=1e-4)
         assert one["favourite"] == p.argmax(1).tolist()
         assert one["rank"] == [int((row > row[symbol]).sum()) for row, symbol in zip(p, symbols, strict=True)]

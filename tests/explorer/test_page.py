@@ -10,7 +10,7 @@ from viewing import show
 
 pytestmark = pytest.mark.slow
 
-VIEWS = ("matrix", "live", "ripples", "reader", "selection", "lens", "ablation", "timescales", "progress")
+VIEWS = ("matrix", "live", "ripples", "reader", "selection", "next-character", "ablation", "timescales", "training")
 
 
 def test_every_view_opens_without_a_complaint_or_a_request(page: Any) -> None:
@@ -19,7 +19,7 @@ def test_every_view_opens_without_a_complaint_or_a_request(page: Any) -> None:
         assert page.inner_text(f"#view-{view} h2")
         assert page.inner_text(f"#view-{view} figcaption").strip()
         assert "Python" in page.inner_text(f"#view-{view} .how summary")
-    page.wait_for_function("document.querySelectorAll('#view-progress .main-svg').length > 0")
+    page.wait_for_function("document.querySelectorAll('#view-training .main-svg').length > 0")
 
 
 def test_the_numbers_are_those_of_the_analysis(page: Any, run: Path) -> None:
@@ -116,10 +116,10 @@ def test_a_net_that_the_page_can_not_run_leaves_the_measured_views(browser: Any,
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.goto(refused.as_uri())
-    for view in ("matrix", "live", "ripples", "reader", "selection", "lens", "progress"):
+    for view in ("matrix", "live", "ripples", "reader", "selection", "next-character", "training"):
         show(page, view)
         told = "Layer 1 reads backward." in page.inner_text(f"#view-{view}")
-        assert told == (view in ("live", "ripples", "reader", "selection", "lens")), view
+        assert told == (view in ("live", "ripples", "reader", "selection", "next-character")), view
     page.close()
     assert errors == []
 

@@ -9,13 +9,16 @@ from typing import Any
 from torch import Tensor
 
 from deeprnn.analysis.measurements.context_need import WINDOWS
-from deeprnn.analysis.probes.scores import interval, resamples
-from deeprnn.analysis.report.inventory import measure_units
-from deeprnn.analysis.report.knowledge import HEADLINE, probe_layers, probe_rows, write_rows
-from deeprnn.analysis.report.material import Material, Progress, gather, untrained
-from deeprnn.analysis.report.memory import measure_construction, measure_ripples
-from deeprnn.analysis.report.prediction import TARGET, measure_ablations, measure_lens, price
+from deeprnn.analysis.progress import Progress, ignore_progress
+from deeprnn.analysis.report.ablations import compare_predictions, measure_ablations
+from deeprnn.analysis.report.construction import measure_construction
+from deeprnn.analysis.report.next_character import measure_next_character
+from deeprnn.analysis.report.probes import HEADLINE, add_figures, probe_layers
 from deeprnn.analysis.report.results import Results, check_place
+from deeprnn.analysis.report.ripples import measure_ripples
+from deeprnn.analysis.report.table import Table
+from deeprnn.analysis.report.text_sample import TextSample, sample_texts, untrained
+from deeprnn.analysis.report.units import measure_units
 from deeprnn.analysis.report.verdict import judge
 from deeprnn.deep import DeepRNN
 from deeprnn.saving import weights_digest
@@ -85,7 +88,7 @@ def analyze(
         ValueError: the two runs don't fit together.
     """
     began = time.perf_counter()
-    tell = progress or _say_nothing
+    tell = progress or ignore_progress
     run = TextRun(Path(path))
     plan = run.read_plan()
     check_place(run.path)  # before minutes are spent
@@ -95,50 +98,66 @@ def analyze(
     tell("reading", 0, 1)
     sizes: dict[str, int] = {name: getattr(effort, name) for name in ("files", "per_file", "characters")}
     held_out = run.read_corpus().held_out
-    material = gather(held_out, vocabulary, **sizes)
+    sample = sample_texts(held_out, vocabulary, **sizes)
     other = None if against is None else _load_other(Path(against), vocabulary, held_out)
     seed = plan.settings.seed
     fresh = [untrained(net, seed + index) for index in range(effort.untrained)]
-    states, bare = _read([net, fresh[0]], material, tell)
-    theirs = () if other is None else material.states(other)
+    states, bare = _read([net, fresh[0]], sample, tell)
+    theirs = () if other is None else sample.states(other)
 
     symbols = len(vocabulary)
-    results = Results()
-    knowledge = probe_layers(material, symbols, states, bare, seeds=effort.seeds, progress=tell, against=theirs)
-    write_rows(knowledge, results)
-    results.probes = probe_rows(knowledge)
-    results.verdict = judge(
-        knowledge.labels.names,
-        knowledge.need(),
-        knowledge.centres("trained"),
-        untrained=knowledge.centres("untrained"),
+    table = Table()
+    scores = probe_layers(sample, symbols, states, bare, seeds=effort.seeds, progress=tell, against=theirs)
+    add_figures(scores, table)
+    verdict = judge(
+        scores.labels.names,
+        scores.need(),
+        scores.centres("trained"),
+        untrained=scores.centres("untrained"),
         layers=len(net.cells),
     )
-    for label, need in zip(knowledge.labels.names, knowledge.need().tolist(), strict=True):
-        results.add(0, label, "context need", need, control="window")
-    measure_lens(results, material, symbols, states, bare, progress=tell)
-    measure_ripples(results, material, net, fresh, snippets=effort.snippets, horizon=effort.horizon, progress=tell)
-    measure_construction(results, material, net, fresh[0], snippets=effort.snippets, progress=tell)
-    measure_ablations(results, material, net, characters=effort.ablated, resets=effort.resets, progress=tell)
-    measure_units(results, material, net, states, bare, knowledge.splits[0], shifts=effort.shifts, progress=tell)
-    results.facts = _facts(run, net, material, effort)
-    results.facts["bits_per_character"] = results.parts["ablation"]["bits"]["value"]
+    heads_on = measure_next_character(table, sample, symbols, states, bare, progress=tell)
+    measure_ripples(table, sample, net, fresh, snippets=effort.snippets, horizon=effort.horizon, progress=tell)
+    measure_construction(table, sample, net, fresh[0], snippets=effort.snippets, progress=tell)
+    ablated = measure_ablations(table, sample, net, characters=effort.ablated, resets=effort.resets, progress=tell)
+    split = scores.splits[0]
+    measure_units(table, sample, net, states, bare, split, shifts=effort.shifts, progress=tell)
     if other is not None:
-        results.facts["against"] = _compare(results, material, net, other, str(against))
-    results.facts["weights"] = weights
-    results.facts["seconds"] = round(time.perf_counter() - began, 1)
+        compare_predictions(table, sample, net, other, characters=effort.ablated)
+    results = Results(
+        figures=table.figures(),
+        verdict=verdict,
+        counts={
+            "ripples": {"n": effort.snippets, "seeds": len(fresh)},
+            "construction": {"n": effort.snippets, "seeds": 1},
+            "next_character": {"n": heads_on, "seeds": 1},
+            "ablation": {"n": ablated, "seeds": 1},
+            "units": {"n": len(split.measure), "seeds": 1},
+        },
+        facts={
+            "run": run.path.name,
+            **_size(net),
+            "files": len(sample.names),
+            "characters": len(sample.step),
+            "labels": len(sample.labels.names),
+            "seeds": effort.seeds,
+            "window": HEADLINE,
+            "windows": list(WINDOWS),
+            "effort": asdict(effort),
+            "notices": list(sample.notices),
+            "weights": weights,
+            "seconds": round(time.perf_counter() - began, 1),
+        },
+        against=None if other is None else {"run": str(against), **_size(other)},
+    )
     results.write(run.path)
     return results
 
 
-def _say_nothing(_what: str, _done: int, _total: int) -> None:
-    pass
-
-
-def _read(nets: Sequence[DeepRNN], material: Material, tell: Progress) -> list[tuple[Tensor, ...]]:
+def _read(nets: Sequence[DeepRNN], sample: TextSample, tell: Progress) -> list[tuple[Tensor, ...]]:
     found: list[tuple[Tensor, ...]] = []
     for net in nets:
-        found.append(material.states(net))
+        found.append(sample.states(net))
         tell("reading", len(found), len(nets))
     return found
 
@@ -161,34 +180,8 @@ def _load_other(path: Path, vocabulary: Vocabulary, held_out: Sequence[Document]
     return other.eval()
 
 
-def _facts(run: TextRun, net: DeepRNN, material: Material, effort: Effort) -> dict[str, Any]:
+def _size(net: DeepRNN) -> dict[str, Any]:
     return {
-        "run": run.path.name,
         "network": [cell.describe() for cell in net.cells],
         "parameters": sum(weight.numel() for weight in net.parameters()),
-        "files": len(material.names),
-        "characters": len(material.step),
-        "labels": len(material.labels.names),
-        "seeds": effort.seeds,
-        "window": HEADLINE,
-        "windows": list(WINDOWS),
-        "effort": asdict(effort),
-        "notices": list(material.notices),
-    }
-
-
-def _compare(results: Results, material: Material, net: DeepRNN, other: DeepRNN, name: str) -> dict[str, Any]:
-    """The net that the run is compared with: its size, and its bits on the same characters."""
-    ours, theirs = (price(material, one, characters=results.facts["effort"]["ablated"]) for one in (net, other))
-    weights = resamples(len(material.names), 1000, seed=0)
-    bits = interval(theirs.bits, weights)
-    results.add(0, TARGET, "bits", bits, control="against")
-    more = interval(lambda drawn: theirs.bits(drawn) - ours.bits(drawn), weights)
-    results.add(0, TARGET, "bits over the run", more, control="against")
-    return {
-        "run": name,
-        "network": [cell.describe() for cell in other.cells],
-        "parameters": sum(weight.numel() for weight in other.parameters()),
-        "bits_per_character": asdict(bits),
-        "bits_over_run": asdict(more),
     }

@@ -16,7 +16,8 @@ from deeprnn.cli import options
 from deeprnn.cli.failures import errors_as_messages, print_error
 
 if TYPE_CHECKING:
-    from deeprnn.analysis.report.results import ProbeRow, Results
+    from deeprnn.analysis.report.probe_rows import ProbeRow
+    from deeprnn.analysis.report.results import Results
 
 Quick: TypeAlias = Annotated[
     bool, typer.Option("--quick", help="Use less text and fewer seeds: at most two minutes on two cores.")
@@ -106,7 +107,7 @@ def _check(path: Path) -> None:
     raise RunError(f"{path} {what}.\n  {remedy}")
 
 
-def knowledge_table(results: "Results") -> Table:
+def probe_table(results: "Results") -> Table:
     """Labels by layers: accuracies on held-out text, with what the window and the net untrained reach."""
     table = Table(
         title="what each layer knows: accuracy of linear probes on held-out files",
@@ -114,13 +115,13 @@ def knowledge_table(results: "Results") -> Table:
         title_style="bold",
         box=None,
         pad_edge=False,
-        collapse_padding=bool(results.probes and results.probes[0].against),  # one column more in 80 characters
+        collapse_padding=results.against is not None,  # one column more in 80 characters
     )
     table.add_column("\nlabel", no_wrap=True)
-    layers = len(results.probes[0].layers) if results.probes else 0
+    layers = len(results.facts["network"])
     headings = ["\nneed", "most\nfrequent", f"last\n{results.facts['window']}", "\nuntrained"]
     headings += [f"layer\n{layer}" for layer in range(1, layers + 1)] + ["\ncentre"]
-    headings += ["other\nnet"] if results.probes and results.probes[0].against else []
+    headings += [] if results.against is None else ["other\nnet"]
     for heading in headings:
         table.add_column(heading, justify="right", no_wrap=True)
     for row in results.probes:
@@ -143,7 +144,7 @@ def _legend(results: "Results") -> str:
         f"of the same net before training. Bold: the best layer. Dim: not above both last {window} and the same layer "
         f"untrained, by the 95 % interval over files. centre: the layer around which the label is read."
     )
-    if results.probes and results.probes[0].against:
+    if results.against is not None:
         legend += " other net: the best layer of the net given with --against."
     return legend
 
@@ -162,23 +163,24 @@ def _share(value: float) -> str:
 
 def _print(console: Console, results: "Results", run: Path) -> None:
     from deeprnn.analysis.report.results import SUMMARY, TABLE
+    from deeprnn.analysis.report.summary import own_bits
     from deeprnn.cli.terminal import visible
 
     facts = results.facts
-    assert results.verdict is not None
-    console.print(knowledge_table(results))
+    console.print(probe_table(results))
     console.print()
     console.print(Text(_legend(results), style="dim"))
     console.print()
     console.print(Text(results.verdict.paragraph))
-    if "against" in facts:
-        other = facts["against"]
-        theirs, more = other["bits_per_character"], other["bits_over_run"]
+    if results.against is not None:
+        other = results.compared()
+        ours, theirs = own_bits(results.figures).value, other["bits_per_character"]["value"]
+        more = other["bits_over_run"]
         console.print(
             Text(
                 f"\n{other['run']} ({', '.join(other['network'])}; {other['parameters']:,} parameters beside "
-                f"{facts['parameters']:,}) needs {theirs['value']:.3f} bits a character where this net needs "
-                f"{facts['bits_per_character']:.3f}: {more['value']:+.3f} ({more['low']:+.3f} to {more['high']:+.3f})."
+                f"{facts['parameters']:,}) needs {theirs:.3f} bits a character where this net needs {ours:.3f}: "
+                f"{more['value']:+.3f} ({more['low']:+.3f} to {more['high']:+.3f})."
             )
         )
     for notice in facts["notices"]:

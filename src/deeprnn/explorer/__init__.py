@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+from deeprnn.analysis.progress import Progress, ignore_progress
 from deeprnn.disk import atomic, marks
 from deeprnn.explorer.content import gather_content
-from deeprnn.explorer.fitted import Progress
 from deeprnn.explorer.page import render
 from deeprnn.tasks.text import TextRun
 
@@ -31,10 +31,6 @@ def explore(run: str | Path, out: str | Path | None = None, *, progress: Progres
     if not out.parent.is_dir() or out.is_dir():
         raise FileNotFoundError(f"the page can't be written to {out}: give a file's name in a directory that exists.")
     marks.check_replaceable(out, marks.PAGE)  # before minutes are spent
-    content = gather_content(path, progress or _say_nothing)
+    content = gather_content(path, progress or ignore_progress)
     atomic.write_text(out, render(content.json, content.numbers), marks.PAGE)
     return out
-
-
-def _say_nothing(_what: str, _done: int, _total: int) -> None:
-    pass

@@ -6,17 +6,18 @@ from typing import Any
 
 from torch import Tensor
 
+from deeprnn.analysis.progress import Progress
 from deeprnn.analysis.report.results import SUMMARY
 from deeprnn.deep import DeepRNN
 from deeprnn.explorer import embedding
-from deeprnn.explorer.course import course_of
 from deeprnn.explorer.figures import is_stale, measured
-from deeprnn.explorer.fitted import Fitted, Progress, fit
+from deeprnn.explorer.fitted import Fitted, fit
 from deeprnn.explorer.how import how_each_was_made
 from deeprnn.explorer.texts import choose, describe_labels, describe_vocabulary
+from deeprnn.explorer.training_curve import training_curve
 from deeprnn.tasks.text import TextRun, Vocabulary
 
-FORMAT = "deeprnn page 1"
+FORMAT = "deeprnn page 2"
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ def gather_content(path: Path, progress: Progress) -> Content:
     texts = choose(run.read_corpus().held_out, vocabulary)
     progress("reading", 1, 1)
     fitted = fit(net, texts, vocabulary, progress)
-    course = course_of(run, net, texts, vocabulary)
+    training = training_curve(run, net, texts, vocabulary)
     notices = [*figures["summary"]["notices"], *texts.notices]
     if is_stale(path, figures["summary"]):
         notices.insert(0, f"the net is not the one that {SUMMARY} is about; measure it anew: deeprnn analyze {path}")
@@ -61,7 +62,7 @@ def gather_content(path: Path, progress: Progress) -> Content:
             "run": str(path),
             "notices": notices,
             "measured": figures,
-            "course": course,
+            "training": training,
             "evaluation": run.read_evaluation(),
             "net": _describe(net, vocabulary, packed.index, refusal),
             "labels": describe_labels(texts.kind),

@@ -64,19 +64,19 @@ inside[4:8] = True
 contrast = (states[inside].mean(0) - states[~inside].mean(0)) / states[~inside].std(0)
 contrast.abs().topk(5)
 """,
-    "lens": _TABLE
+    "next-character": _TABLE
     + """
-table.filter(pl.col("metric") == "lens bits").select("control", "layer", "value", "low", "high")
+table.filter(metric="bits", label="next character").select("control", "layer", "value", "low", "high")
 """,
     "ablation": _TABLE
     + """
-table.filter(pl.col("metric").str.starts_with("bits lost")).select("layer", "metric", "value", "low", "high")
+table.filter(metric="bits lost").select("layer", "change", "step", "value", "low", "high")
 """,
     "timescales": _TABLE
     + """
-table.filter(pl.col("metric") == "autocorrelation time").select("layer", "label", "value")
+table.filter(metric="autocorrelation time").select("layer", "unit", "value")
 """,
-    "progress": """
+    "training": """
 import polars as pl
 
 pl.read_csv("{run}/metrics.csv").select("characters", "bits_per_character")
@@ -87,7 +87,7 @@ pl.read_csv("{run}/metrics.csv").select("characters", "bits_per_character")
 def how_each_was_made(run: Path) -> dict[str, str]:
     """The code behind each figure, by the view's name.
 
-    >>> how_each_was_made(Path("runs/book"))["progress"].splitlines()[-1]
+    >>> how_each_was_made(Path("runs/book"))["training"].splitlines()[-1]
     'pl.read_csv("runs/book/metrics.csv").select("characters", "bits_per_character")'
     """
     return {view: textwrap.dedent(code).strip().replace("{run}", run.as_posix()) for view, code in _CODE.items()}

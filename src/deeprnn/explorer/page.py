@@ -26,10 +26,10 @@ SCRIPTS = (
     "ripples.js",
     "reader.js",
     "selection.js",
-    "lens.js",
+    "nextcharacter.js",
     "ablation.js",
     "timescales.js",
-    "progress.js",
+    "training.js",
     "app.js",
 )
 """The page's own scripts, in the order in which they are run."""

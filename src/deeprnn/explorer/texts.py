@@ -8,7 +8,7 @@ import numpy as np
 
 from deeprnn.analysis import labels as label_sets
 from deeprnn.analysis.labels import Codes, Kind, Label
-from deeprnn.analysis.report.material import kind_of
+from deeprnn.analysis.report.text_sample import kind_of
 from deeprnn.tasks.text import Bytes, Characters, Document, TextError, Vocabulary
 
 LENGTH = 1_200

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from deeprnn.analysis.probes.examples import Labels, Scaling, Split, standardise, window_features
-from deeprnn.analysis.probes.features import Beside
+from deeprnn.analysis.probes.features import Concatenated
 from deeprnn.analysis.probes.probe import (
     PENALTIES,
     bits_over,
@@ -18,7 +18,8 @@ from deeprnn.analysis.probes.probe import (
     probe,
     selectivity,
 )
-from deeprnn.analysis.probes.scores import Interval, Score, interval, resamples
+from deeprnn.analysis.probes.scores import Score
+from deeprnn.analysis.statistics import Interval, interval, resamples
 
 FILES, PER_FILE, WIDTH = 20, 150, 12
 GROUPS = np.arange(FILES * PER_FILE) // PER_FILE
@@ -61,7 +62,7 @@ def test_a_probe_finds_what_is_there_and_nothing_else() -> None:
     weights = resamples(FILES, 400, seed=0)
     of_states = probe(standardise(states, split.fit), labels, split).scores
     of_window = probe(window_features(window, 6), labels, split).scores
-    joint = probe(Beside(window_features(window, 6), standardise(states, split.fit)), labels, split).scores
+    joint = probe(Concatenated(window_features(window, 6), standardise(states, split.fit)), labels, split).scores
     assert of_states[0].accuracy() > 0.8
     assert abs(of_states[2].accuracy() - 1 / 3) < 0.06
     assert of_window[1].accuracy() > 0.99

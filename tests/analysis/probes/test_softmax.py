@@ -6,7 +6,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
-from deeprnn.analysis.probes.features import Beside, Dense, Features, OneHot
+from deeprnn.analysis.probes.features import Concatenated, Dense, Features, OneHot
 from deeprnn.analysis.probes.softmax import Blocks, fit
 
 SIZES = (3, 5, 4)
@@ -61,7 +61,7 @@ def test_one_hot_windows_equal_scikit_learns_on_the_matrix_written_out() -> None
 def _kinds() -> dict[str, Features]:
     generator = torch.Generator().manual_seed(4)
     window, dense = torch.randint(-1, 5, (31, 3), generator=generator), torch.randn(31, 7, generator=generator)
-    return {"one-hot": OneHot(window, 5, 3.0), "beside": Beside(OneHot(window, 5), Dense(dense))}
+    return {"one-hot": OneHot(window, 5, 3.0), "beside": Concatenated(OneHot(window, 5), Dense(dense))}
 
 
 @pytest.mark.parametrize("kind", ["one-hot", "beside"])

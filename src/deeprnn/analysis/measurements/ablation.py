@@ -1,17 +1,20 @@
-"""What the net loses when a layer's contribution, or its memory, is taken away."""
+"""How much worse the net predicts when a layer's contribution, or its memory, is taken away."""
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from deeprnn.analysis.interventions.edits import replace, zero
-from deeprnn.analysis.probes.scores import Floats, Interval, Surprise, interval
+from deeprnn.analysis.probes.scores import NegativeLogLikelihood
+from deeprnn.analysis.statistics import Floats, Interval, interval
 from deeprnn.deep import DeepRNN
+
+Change: TypeAlias = Literal["zero", "mean", "reset"]
 
 RESETS = (1, 4, 16, 64)
 """Every how many characters a layer's state is reset."""
@@ -23,37 +26,39 @@ class Ablation:
 
     Attributes:
         layer: 0-based.
-        change: "zero", "mean", or "reset 4" for a state reset every 4 characters.
-        surprise: what the text costs then.
+        change: what the layer passes upward is "zero" or its "mean", or its state is "reset".
+        every: characters between two resets; None for the other changes.
+        nll: the negative log-likelihood of the text then.
     """
 
     layer: int
-    change: str
-    surprise: Surprise
+    change: Change
+    every: int | None
+    nll: NegativeLogLikelihood
 
-    def bits_lost(self, whole: Surprise, weights: Floats) -> Interval:
+    def bits_lost(self, whole: NegativeLogLikelihood, weights: Floats) -> Interval:
         """Bits a character more than the net as it is; paired bootstrap over files."""
-        return interval(lambda drawn: self.surprise.bits(drawn) - whole.bits(drawn), weights)
+        return interval(lambda drawn: self.nll.bits(drawn) - whole.bits(drawn), weights)
 
 
-def surprise(net: DeepRNN, x: Tensor, following: Tensor) -> Surprise:
-    """What the net pays for the text, file by file.
+def negative_log_likelihood(net: DeepRNN, x: Tensor, targets: Tensor) -> NegativeLogLikelihood:
+    """The negative log-likelihood of the text under the net, file by file.
 
     Args:
-        x: (T, B) ids, a file in each column. following: (T, B) the id after each; -1 = not scored.
+        x: (T, B) ids, a file in each column. targets: (T, B) the id after each; -1 = not scored.
     """
-    return _surprise(_outputs(net, x), following)
+    return _nll(_outputs(net, x), targets)
 
 
 def ablate(
     net: DeepRNN,
     x: Tensor,
-    following: Tensor,
+    targets: Tensor,
     *,
     resets: Sequence[int] = RESETS,
     progress: Callable[[int, int], None] | None = None,
-) -> tuple[Surprise, tuple[Ablation, ...]]:
-    """Takes each layer's contribution, then its memory, away, and measures what the next character costs.
+) -> tuple[NegativeLogLikelihood, tuple[Ablation, ...]]:
+    """Takes each layer's contribution, then its memory, away, and measures how the net then predicts.
 
     Definition: bits a character of the net with one layer changed, for every layer: `zero`, what it passes upward is
     0; `mean`, it is the layer's mean over the text, so that the layers above stay in their range; `reset k`, the
@@ -62,7 +67,7 @@ def ablate(
     Args:
         net: takes (T, B) ids, has an output layer.
         x: (T, B) ids of held-out text, a file in each column.
-        following: (T, B) the id after each; -1 = not scored.
+        targets: (T, B) the id after each; -1 = not scored.
         progress: called with runs done and runs in all.
 
     Returns:
@@ -80,8 +85,8 @@ def ablate(
     >>> from deeprnn import DeepRNN, GRU
     >>> net, x = DeepRNN(5, [GRU(4), GRU(4)], 5), torch.randint(5, (12, 3))
     >>> whole, changed = ablate(net, x[:-1], x[1:], resets=(2,))
-    >>> [(one.layer, one.change) for one in changed]
-    [(0, 'zero'), (0, 'mean'), (0, 'reset 2'), (1, 'zero'), (1, 'mean'), (1, 'reset 2')]
+    >>> [(one.layer, one.change, one.every) for one in changed[:3]]
+    [(0, 'zero', None), (0, 'mean', None), (0, 'reset', 2)]
     """
     if any(every < 1 for every in resets):
         raise ValueError(f"resets={tuple(resets)}: every how many characters, 1 or more.")
@@ -89,26 +94,28 @@ def ablate(
     runs = 1 + layers * (2 + len(resets))
     with torch.no_grad():
         result = net(x)
-    valid = following >= 0
+    valid = targets >= 0
     means = [hidden[valid].mean(0) for hidden in result.hidden]
-    whole = _surprise(_checked(result.output), following)
+    whole = _nll(_checked(result.output), targets)
     changed: list[Ablation] = []
     if progress is not None:
         progress(1, runs)
     for layer in range(layers):
-        for name, change in _changes(net, layer, means[layer], resets):
-            with change:
-                changed.append(Ablation(layer, name, surprise(net, x, following)))
+        for change, every, changing in _changes(net, layer, means[layer], resets):
+            with changing:
+                changed.append(Ablation(layer, change, every, negative_log_likelihood(net, x, targets)))
             if progress is not None:
                 progress(1 + len(changed), runs)
     return whole, tuple(changed)
 
 
-def _changes(net: DeepRNN, layer: int, mean: Tensor, resets: Sequence[int]) -> Iterator[tuple[str, Any]]:
-    yield "zero", zero(net, layer)
-    yield "mean", replace(net, layer, mean)
+def _changes(
+    net: DeepRNN, layer: int, mean: Tensor, resets: Sequence[int]
+) -> Iterator[tuple[Change, int | None, AbstractContextManager[None]]]:
+    yield "zero", None, zero(net, layer)
+    yield "mean", None, replace(net, layer, mean)
     for every in resets:
-        yield f"reset {every}", reset_every(net, layer, every)
+        yield "reset", every, reset_every(net, layer, every)
 
 
 @contextmanager
@@ -144,7 +151,7 @@ def _checked(output: Tensor | None) -> Tensor:
     return output
 
 
-def _surprise(output: Tensor, following: Tensor) -> Surprise:
-    nats = F.cross_entropy(output.flatten(0, 1).float(), following.flatten(), ignore_index=-1, reduction="none")
-    nats = nats.view_as(following).double().sum(0)
-    return Surprise((following >= 0).double().sum(0).cpu().numpy(), nats.cpu().numpy())
+def _nll(output: Tensor, targets: Tensor) -> NegativeLogLikelihood:
+    nats = F.cross_entropy(output.flatten(0, 1).float(), targets.flatten(), ignore_index=-1, reduction="none")
+    nats = nats.view_as(targets).double().sum(0)
+    return NegativeLogLikelihood((targets >= 0).double().sum(0).cpu().numpy(), nats.cpu().numpy())

@@ -1,17 +1,14 @@
 """How long each unit takes to build its context anew."""
 
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from deeprnn.analysis.statistics import Floats
 from deeprnn.deep import DeepRNN
 from deeprnn.state import DeepState
-
-Floats: TypeAlias = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ from torch import Tensor
 from deeprnn.analysis.labels import Label
 from deeprnn.analysis.probes.examples import Labels, Split, window_features
 from deeprnn.analysis.probes.probe import marginal_bits, probe
-from deeprnn.analysis.probes.scores import Floats, Interval, Score, interval, resamples
+from deeprnn.analysis.probes.scores import Score
+from deeprnn.analysis.statistics import Floats, Interval, interval, resamples
 
 WINDOWS = (1, 4, 8, 24)
 _SYMBOLS = 128

@@ -1,16 +1,14 @@
 """How far a one-character change travels in each layer."""
 
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from deeprnn.analysis.statistics import Floats
 from deeprnn.deep import DeepRNN
-
-Floats: TypeAlias = NDArray[np.float64]
 
 FORGOTTEN = 0.01
 """The relative distance below which a change counts as forgotten."""

@@ -1,17 +1,14 @@
 """Single units: which one stands for a label, which gates are stuck, how slowly each unit changes."""
 
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor
 
 from deeprnn.analysis.probes.examples import Labels, Split
-
-Floats: TypeAlias = NDArray[np.float64]
+from deeprnn.analysis.statistics import Floats, ranks
 
 HIGH, LOW = 0.9, 0.1
 """Where a gate counts as open, and as shut (Karpathy 2015)."""
@@ -50,11 +47,11 @@ def auc(states: Tensor, positive: Tensor, scored: Tensor) -> Tensor:
     1.0
     """
     if bool(scored.all()):
-        return _auc_of_ranks(_ranks(states), positive)
+        return _auc_of_ranks(ranks(states.T).T, positive)
     found = torch.full((positive.shape[1], states.shape[1]), torch.nan, dtype=torch.float64)
     for which in torch.unique(scored, dim=1).T:
         columns = (scored == which[:, None]).all(0)
-        found[columns] = _auc_of_ranks(_ranks(states[which]), positive[which][:, columns])
+        found[columns] = _auc_of_ranks(ranks(states[which].T).T, positive[which][:, columns])
     return found
 
 
@@ -88,11 +85,11 @@ def best_units(states: Tensor, labels: Labels, split: Split, *, shifts: int = 99
         kept, classes = fitted[scored], F.one_hot(here[scored], size).bool()
         if len(kept) < 2:
             continue
-        ranks = _ranks(kept)
-        strength = (_auc_of_ranks(ranks, classes) - 0.5).abs().nan_to_num(-1.0)
+        of_units = ranks(kept.T).T
+        strength = (_auc_of_ranks(of_units, classes) - 0.5).abs().nan_to_num(-1.0)
         best = strength.argmax(1)
         reached = strength.gather(1, best[:, None])[:, 0]
-        chance = _chance(ranks, classes, reached, shifts, seed)
+        chance = _chance(of_units, classes, reached, shifts, seed)
         valid = there >= 0
         outside = auc(measured[valid], F.one_hot(there[valid], size).bool(), torch.ones(int(valid.sum()), size).bool())
         for index in range(size):
@@ -169,22 +166,6 @@ def _lagged(series: Tensor, lags: int) -> Tensor:
         spectrum = torch.fft.rfft(series[:, column], n=size, dim=0)
         total += torch.fft.irfft(spectrum.abs().square(), n=size, dim=0)[:lags]
     return total
-
-
-def _ranks(states: Tensor) -> Tensor:
-    """(N, H) ranks from 0, equal values sharing their mean rank."""
-    ordered, order = states.T.contiguous().sort(dim=1)
-    places = torch.arange(len(states)).expand_as(ordered)
-    begins = torch.ones_like(ordered, dtype=torch.bool)
-    begins[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
-    if not bool(begins.all()):
-        ends = torch.ones_like(begins)
-        ends[:, :-1] = begins[:, 1:]
-        first = torch.where(begins, places, 0).cummax(1).values
-        last = torch.where(ends, places, len(states)).flip(1).cummin(1).values.flip(1)
-        places = (first + last) / 2
-    ranks = torch.empty(ordered.shape, dtype=torch.float64)
-    return ranks.scatter_(1, order, places.double()).T
 
 
 def _auc_of_ranks(ranks: Tensor, positive: Tensor) -> Tensor:

@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 
 from deeprnn.analysis.probes.features import Dense, OneHot
-from deeprnn.analysis.probes.scores import Ints, Score
+from deeprnn.analysis.probes.scores import Score
 from deeprnn.analysis.probes.softmax import Linear
+from deeprnn.analysis.statistics import Ints
 
 WINDOW_SCALE = 4.0
 """What stands for a 1 in a window's one-hot features, so that the penalties suit them beside standardised states."""

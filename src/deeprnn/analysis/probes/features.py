@@ -135,7 +135,7 @@ class OneHot:
 
 
 @dataclass(frozen=True)
-class Beside:
+class Concatenated:
     """Two kinds of features side by side."""
 
     first: Features
@@ -155,8 +155,8 @@ class Beside:
     def transposed_times(self, values: Tensor) -> Tensor:
         return torch.cat([self.first.transposed_times(values), self.second.transposed_times(values)])
 
-    def take(self, rows: Tensor) -> "Beside":
-        return Beside(self.first.take(rows), self.second.take(rows))
+    def take(self, rows: Tensor) -> "Concatenated":
+        return Concatenated(self.first.take(rows), self.second.take(rows))
 
     def precondition(self, ridge: Tensor) -> Precondition:
         first, second, cut = self.first.precondition(ridge), self.second.precondition(ridge), self.first.width

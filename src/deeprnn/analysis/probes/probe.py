@@ -10,8 +10,9 @@ from torch import Tensor
 
 from deeprnn.analysis.probes.examples import Labels, Split
 from deeprnn.analysis.probes.features import Features
-from deeprnn.analysis.probes.scores import Floats, Interval, Ints, Score, interval
+from deeprnn.analysis.probes.scores import Score
 from deeprnn.analysis.probes.softmax import Blocks, Linear, fit
+from deeprnn.analysis.statistics import Floats, Interval, Ints, interval
 
 PENALTIES = (10_000.0, 1_000.0, 100.0, 10.0)
 """The penalties that are tried, strongest first; each fit starts where the one before ended.
@@ -48,7 +49,7 @@ def probe(features: Features, labels: Labels, split: Split, penalties: Sequence[
     can make of them (the usable information of Xu et al. 2020).
 
     Args:
-        features: N rows, such as `standardise(states, split.fit)`, `window_features(...)`, or one `Beside` the other.
+        features: N rows, such as `standardise(states, split.fit)`, `window_features(...)`, or both `Concatenated`.
 
     Cost: about 20 iterations a penalty, of two products (N, H) (H, all classes) each: 2-4 s for 20,000 characters,
     256 units and 50 classes on 2 cores.

@@ -1,38 +1,22 @@
 """How right a classifier was, file by file, so that every figure can be bootstrapped over files."""
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+from deeprnn.analysis.statistics import Floats, Ints
 
 
 @dataclass(frozen=True)
-class Interval:
-    """A figure with its spread.
-
-    Attributes:
-        value: measured on all files.
-        low, high: the 2.5 % and 97.5 % points of the bootstrap.
-    """
-
-    value: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True)
-class Surprise:
-    """How many nats F files cost.
+class NegativeLogLikelihood:
+    """The negative log-likelihood of what was predicted, file by file.
 
     Attributes:
         count: (F,) characters scored.
-        nats: (F,) the sum of -ln p(what came).
+        nats: (F,) the sum of -ln p(target) over them.
     """
 
     count: Floats
@@ -48,12 +32,12 @@ class Score:
     """Sums over each of F files; what is not scored (label -1) is in none of them.
 
     Attributes:
-        surprise: characters scored, and what they cost.
+        nll: the negative log-likelihood of the labels.
         hits: (F,) of the characters scored, those classified right.
         right, named, true: (F, K) for each class, how often it was given rightly, given, and true.
     """
 
-    surprise: Surprise
+    nll: NegativeLogLikelihood
     hits: Floats
     right: Floats
     named: Floats
@@ -83,7 +67,7 @@ class Score:
             return flat.reshape(files, classes).astype(np.float64)
 
         return Score(
-            surprise=Surprise(per_file(np.ones(len(file))), per_file(-log_p[np.arange(len(truth)), truth])),
+            nll=NegativeLogLikelihood(per_file(np.ones(len(file))), per_file(-log_p[np.arange(len(truth)), truth])),
             hits=per_file(right),
             right=per_class(truth, right),
             named=per_class(guess, slice(None)),
@@ -92,11 +76,11 @@ class Score:
 
     def accuracy(self, weights: Floats | None = None) -> Floats:
         """The share classified right; `weights` (R, F) says how often each file counts, one figure a row."""
-        return _ratio(_weigh(self.hits, weights), _weigh(self.surprise.count, weights))
+        return _ratio(_weigh(self.hits, weights), _weigh(self.nll.count, weights))
 
     def bits(self, weights: Floats | None = None) -> Floats:
         """Cross-entropy in bits a scored character: an upper bound of H(y | features)."""
-        return self.surprise.bits(weights)
+        return self.nll.bits(weights)
 
     def macro_f1(self, weights: Floats | None = None) -> Floats:
         """The plain mean of F1 over the classes that occur: rare classes count as much as common ones."""
@@ -104,30 +88,6 @@ class Score:
         f1 = _ratio(2 * right, named + true, empty=0.0)
         occurs = true > 0
         return _ratio((f1 * occurs).sum(-1), occurs.sum(-1))
-
-
-def resamples(files: int, count: int, seed: int) -> Floats:
-    """(count, files) how often each file is drawn in each of `count` draws with replacement."""
-    random = np.random.default_rng(seed)
-    return random.multinomial(files, np.full(files, 1 / files), size=count).astype(np.float64)
-
-
-def interval(figure: Callable[[Floats | None], Floats], weights: Floats) -> Interval:
-    """The figure on all files, and its 95 % bootstrap interval (percentiles) over resampled ones.
-
-    Files are drawn, not characters: neighbouring characters are no independent observations. With few files the
-    interval is too narrow.
-
-    Args:
-        figure: a Score's method, or a function of several Scores' methods with the same weights (then paired).
-        weights: as `resamples` gives them.
-
-    Source: Efron & Tibshirani 1993, chapter 13 (percentiles) and 8.6 (blocks as units).
-    """
-    drawn = figure(weights)
-    drawn = drawn[np.isfinite(drawn)]
-    low, high = np.quantile(drawn, [0.025, 0.975]) if len(drawn) else (math.nan, math.nan)
-    return Interval(float(figure(None)), float(low), float(high))
 
 
 def _weigh(sums: Floats, weights: Floats | None) -> Floats:

@@ -1,11 +1,12 @@
-"""Results on disk: all figures as one tidy table, and those that are shown as JSON.
+"""Results on disk: all figures as one typed table, and those that are shown as JSON.
 
-`analysis.parquet` holds a row a figure: layer, label, metric, value, low, high, seed, control (see `Row`).
+`analysis.parquet` holds a row a figure; `deeprnn.analysis.report.table.SCHEMA` says what its columns mean.
 
-`analysis.json` holds what the printed table and the page show. A *figure* is `{"value", "low", "high"}`, the value and
-its 95 % bootstrap interval; a number that does not exist is null; layers count from 1, units from 0.
+`analysis.json` holds what the printed table and the page show, made from that table. A *figure* is
+`{"value", "low", "high"}`, the value and its 95 % bootstrap interval; a number that does not exist is null; layers
+count from 1, units from 0.
 
-    format              "deeprnn analysis 1"
+    format              "deeprnn analysis 2"
     verdict             "supported" | "not supported" | "contradicted"; paragraph: it in plain words
     rho, low, high      Spearman's rho between labels' context need and centre of gravity, its 95 % interval
     n, seeds            labels that it rests on, splits of the files
@@ -18,8 +19,8 @@ its 95 % bootstrap interval; a number that does not exist is null; layers count 
                         untrained_half, untrained_one_percent, untrained_tail: [a number a net]}]}
     construction        {n: texts, seeds, layers: [{layer, half: {value: the median unit, low, high: quartiles},
                         correlation [T]: the mean over units, half_of_units [H], and the same as untrained_...}]}
-    lens                {n: characters, seeds, layers: [{layer, bits, accuracy, untrained_bits, untrained_accuracy}]},
-                        figures
+    next_character      {n: characters, seeds, layers: [{layer, bits, accuracy, untrained_bits, untrained_accuracy}]},
+                        figures of a linear reader of each layer
     ablation            {n: characters, seeds, bits: the net's own figure, layers: [{layer, zero, mean,
                         resets: {"k": figure}}]}, figures of bits a character lost
     units               {n: characters, seeds, layers: [{layer, best: [{label, class, unit, auc, p, untrained_auc}],
@@ -34,131 +35,68 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
-from deeprnn.analysis.probes.scores import Interval
+import polars
+
+from deeprnn.analysis.report import summary
+from deeprnn.analysis.report.probe_rows import ProbeRow, probe_rows
+from deeprnn.analysis.report.table import SCHEMA, Figures
 from deeprnn.analysis.report.verdict import Verdict
 from deeprnn.disk import atomic, digest, json_file, marks
 
-if TYPE_CHECKING:
-    import polars
-
-Control: TypeAlias = Literal["trained", "untrained", "shuffled", "hashed", "window", "marginal", "against"]
-"""What a figure was taken from: the net itself, or one of the things that it is to be compared with."""
-
 TABLE = "analysis.parquet"
 SUMMARY = "analysis.json"
-FORMAT = "deeprnn analysis 1"
+FORMAT = "deeprnn analysis 2"
+_EARLIER = ("deeprnn analysis 1",)
+
+Part: TypeAlias = Literal["ripples", "construction", "next_character", "ablation", "units"]
+"""A measurement beside the probes."""
+
+_PARTS = {
+    "ripples": summary.ripples,
+    "construction": summary.construction,
+    "next_character": summary.next_character,
+    "ablation": summary.ablation,
+    "units": summary.units,
+}
 
 
 @dataclass(frozen=True)
-class Row:
-    """One figure.
-
-    Attributes:
-        layer: 1 for the bottom layer; 0 for what belongs to no layer, such as a window.
-        label: what was asked for; "" where a metric needs none.
-        metric: such as "accuracy", "bits", "half-life"; see the table in the documentation.
-        value, low, high: the figure and its 95 % interval; nan where there is none.
-        seed: which repetition; -1 for all together.
-        control: see `Control`.
-    """
-
-    layer: int
-    label: str
-    metric: str
-    value: float
-    low: float = math.nan
-    high: float = math.nan
-    seed: int = -1
-    control: Control = "trained"
-
-
-@dataclass(frozen=True)
-class ProbeRow:
-    """A label's accuracies, as the printed table and `analysis.json` have them.
-
-    Attributes:
-        label: its name. need: its context need, 0 to 1 (see `context_need`).
-        chance: the share of its most frequent class.
-        window: accuracy from the last characters alone.
-        untrained, layers: accuracy at each layer of the net untrained, and of the net.
-        low, high: the 95 % interval of `layers`, over files.
-        bits: what each layer adds over the window, in bits. centre: its centre of gravity, layers counted from 1.
-        above: for each layer, whether it is above both its controls: the interval of its lead over the window, and
-            over the same layer untrained, lies above 0.
-        against: accuracy at each layer of the net that it is compared with, if any.
-    """
-
-    label: str
-    need: float
-    chance: float
-    window: float
-    untrained: tuple[float, ...]
-    layers: tuple[float, ...]
-    low: tuple[float, ...]
-    high: tuple[float, ...]
-    bits: tuple[float, ...]
-    centre: float
-    above: tuple[bool, ...]
-    against: tuple[float, ...] = ()
-
-
-@dataclass
 class Results:
     """All figures of one analysis.
 
     Attributes:
-        rows: the tidy table.
-        probes: a row a label, least context need first.
-        verdict: None until it is reached.
-        parts: the other measurements as `analysis.json` has them: ripples, construction, lens, ablation, units.
-        facts: what was analysed and how: run, characters, files, window, settings.
+        figures: the table, and how its figures are looked up.
+        verdict: on the claim that higher layers need more context.
+        facts: what was analysed and how: run, network, characters, files, window, settings.
+        counts: of each part, n places or characters that it rests on, and seeds.
+        against: {run, network, parameters} of the net that it is compared with, if any.
     """
 
-    rows: list[Row] = field(default_factory=list[Row])
-    probes: list[ProbeRow] = field(default_factory=list[ProbeRow])
-    verdict: Verdict | None = None
-    parts: dict[str, Any] = field(default_factory=dict[str, Any])
-    facts: dict[str, Any] = field(default_factory=dict[str, Any])
+    figures: Figures
+    verdict: Verdict
+    facts: dict[str, Any]
+    counts: dict[Part, dict[str, int]] = field(default_factory=dict[Part, dict[str, int]])
+    against: dict[str, Any] | None = None
 
-    def add(
-        self,
-        layer: int,
-        label: str,
-        metric: str,
-        figure: Interval | float,
-        *,
-        seed: int = -1,
-        control: Control = "trained",
-    ) -> None:
-        """Puts one figure into the table."""
-        if isinstance(figure, Interval):
-            self.rows.append(Row(layer, label, metric, figure.value, figure.low, figure.high, seed, control))
-        else:
-            self.rows.append(Row(layer, label, metric, float(figure), seed=seed, control=control))
-
-    def table(self) -> "polars.DataFrame":
-        """The tidy table: layer, label, metric, value, low, high, seed, control."""
-        import polars
-
-        schema = {
-            "layer": polars.Int32,
-            "label": polars.String,
-            "metric": polars.String,
-            "value": polars.Float64,
-            "low": polars.Float64,
-            "high": polars.Float64,
-            "seed": polars.Int32,
-            "control": polars.String,
-        }
-        return polars.DataFrame([asdict(row) for row in self.rows], schema=schema)
+    @property
+    def probes(self) -> list[ProbeRow]:
+        """A row a label, least context need first."""
+        return probe_rows(self.figures, window=self.facts["window"])
 
     def summary(self) -> dict[str, Any]:
-        """What `analysis.json` holds; a figure that is no number is null."""
-        if self.verdict is None:
-            raise ValueError("these results have no verdict yet; judge them first.")
-        verdict = self.verdict
+        """What `analysis.json` holds; a figure that does not exist is null."""
+        verdict, layers = self.verdict, len(self.facts["network"])
+        parts: dict[str, Any] = {
+            part: {**count, "layers": _PARTS[part](self.figures, layers)} for part, count in self.counts.items()
+        }
+        if "ablation" in parts:
+            own = summary.own_bits(self.figures)
+            parts["ablation"]["bits"] = asdict(own)
+            parts["bits_per_character"] = own.value
+        if self.against is not None:
+            parts["against"] = self.compared()
         content = {
             "format": FORMAT,
             "verdict": verdict.finding,
@@ -166,17 +104,26 @@ class Results:
             "low": verdict.trained.low,
             "high": verdict.trained.high,
             "n": verdict.n,
-            "seeds": self.facts.get("seeds", verdict.seeds),
+            "seeds": verdict.seeds,
             "untrained": None if verdict.untrained is None else asdict(verdict.untrained),
             "shift": None if verdict.shift is None else asdict(verdict.shift),
             "exceptions": list(verdict.exceptions),
             "unread": list(verdict.unread),
             "paragraph": verdict.paragraph,
             "probes": [asdict(probe) for probe in self.probes],
-            **self.parts,
+            **parts,
             **self.facts,
         }
         return _without_nan(content)
+
+    def compared(self) -> dict[str, Any]:
+        """The net that this one is compared with: what it is, its bits a character, and how many more they are."""
+        more = self.figures.figure("bits over the run", label=summary.NEXT_CHARACTER, control="against")
+        return {
+            **(self.against or {}),
+            "bits_per_character": asdict(summary.own_bits(self.figures, "against")),
+            "bits_over_run": asdict(more),
+        }
 
     def write(self, directory: Path) -> None:
         """Writes both files, each whole or not at all; the summary last, so that it stands for a table that is there.
@@ -185,23 +132,49 @@ class Results:
             FileExistsError: files of these names that are not an analysis's stand there.
             OSError: the directory can't be written; the files that were there before remain.
         """
-        summary, table = self.summary(), self.table()
+        content = self.summary()
         check_place(directory)
-        atomic.write(directory / TABLE, table.write_parquet, marks.TABLE)
-        summary["table"] = digest.of_file(directory / TABLE)
-        json_file.write(directory / SUMMARY, summary, marks.ANALYSIS)
+        atomic.write(directory / TABLE, self.figures.frame.write_parquet, marks.TABLE)
+        content["table"] = digest.of_file(directory / TABLE)
+        json_file.write(directory / SUMMARY, content, marks.ANALYSIS)
 
 
 def read_summary(directory: Path) -> dict[str, Any]:
     """The contents of `analysis.json`.
 
     Raises:
-        FileNotFoundError: there is none yet. ValueError: it is damaged.
+        FileNotFoundError: there is none yet. ValueError: it is damaged, or an earlier version wrote it.
     """
     path = directory / SUMMARY
     if not path.exists():
         raise FileNotFoundError(f"{path} does not exist; make it with: deeprnn analyze {directory}")
-    return json_file.read(path, FORMAT, f"Make it anew: deeprnn analyze {directory}")
+    remedy = f"Make it anew: deeprnn analyze {directory}"
+    if json_file.read_any(path, remedy).get("format") in _EARLIER:
+        raise ValueError(f"{path} was written by an earlier version of deeprnn.\n  {remedy}")
+    return json_file.read(path, FORMAT, remedy)
+
+
+def read_figures(directory: Path, content: Mapping[str, Any]) -> Figures:
+    """The table that a summary was written with.
+
+    Args:
+        content: as `read_summary` gave it.
+
+    Raises:
+        FileNotFoundError: it is not there. ValueError: it is damaged, or another one.
+    """
+    path, remedy = directory / TABLE, f"Make both anew: deeprnn analyze {directory}"
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} does not exist; make it with: deeprnn analyze {directory}")
+    if "table" in content and content["table"] != digest.of_file(path):
+        raise ValueError(f"{path} is not the table that {SUMMARY} was written with, or is damaged.\n  {remedy}")
+    try:
+        frame = polars.read_parquet(path)
+    except polars.exceptions.PolarsError as error:
+        raise ValueError(f"{path} is not a complete table ({error}).\n  {remedy}") from error
+    if frame.schema != SCHEMA:
+        raise ValueError(f"{path} has the columns {', '.join(frame.columns)}, not those of an analysis.\n  {remedy}")
+    return Figures(frame)
 
 
 def check_place(directory: Path) -> None:

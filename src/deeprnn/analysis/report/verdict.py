@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-Floats: TypeAlias = NDArray[np.float64]
+from deeprnn.analysis.statistics import Floats, percentiles, ranks
+
 Finding: TypeAlias = Literal["supported", "not supported", "contradicted"]
 
 FEWEST = 5
@@ -156,9 +158,7 @@ def _deviations(values: Floats) -> Floats:
 
 
 def _ranks(values: Floats) -> Floats:
-    below = (values[..., None, :] < values[..., :, None]).sum(-1)
-    equal = (values[..., None, :] == values[..., :, None]).sum(-1)
-    return below + (equal - 1) / 2
+    return ranks(torch.from_numpy(values)).numpy()
 
 
 def _correlate(need: Floats, centres: Floats, seed: int) -> Correlation:
@@ -172,9 +172,8 @@ def _correlate(need: Floats, centres: Floats, seed: int) -> Correlation:
     resampled = _mean(centres[random.integers(seeds, size=size), random.integers(samples, size=size)], 1)
     drawn = spearman(need[labels], np.take_along_axis(resampled, labels, axis=1))
     value = float(spearman(need, _mean(centres, (0, 1))))
-    finite = drawn[np.isfinite(drawn)]
-    low, high = np.quantile(finite, [0.025, 0.975]) if len(finite) else (math.nan, math.nan)
-    return Correlation(value, float(low), float(high))
+    found = percentiles(value, drawn)
+    return Correlation(found.value, found.low, found.high)
 
 
 def _find(

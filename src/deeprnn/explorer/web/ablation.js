@@ -5,7 +5,7 @@ Views.push({
   tab: "Take a layer away",
   build(section) {
     const rows = Content.measured.ablation;
-    const changed = Ablation.groups(rows);
+    const passes = rows.filter((row) => row.change !== "reset"), resets = rows.filter((row) => row.change === "reset");
     section.append(
       figure("ablation", {
         title: "What does the network lose without a layer?",
@@ -15,9 +15,9 @@ Views.push({
           "A probe shows what a layer knows; this shows what the network uses.",
         body: [
           el("h3", {}, "Its contribution taken away"),
-          Plot.plot(Ablation.words(rows, changed.bars), (width) => Ablation.bars(rows, changed.bars, width), { height: 90 + 58 * Facts.layers }),
+          Plot.plot(Ablation.words(passes), () => Ablation.bars(passes), { height: 90 + 58 * Facts.layers }),
           el("h3", {}, "Its memory cut short"),
-          Plot.plot(Ablation.words(rows, changed.resets), () => Ablation.curves(rows, changed.resets), { height: 340 }),
+          Plot.plot(Ablation.words(resets), () => Ablation.curves(resets), { height: 340 }),
         ],
         notes: [
           `Bits a character lost over n = ${Facts.count("ablation")} characters, the first ${Say.count(Content.measured.summary.effort.ablated)} of each of ${Say.many(Content.measured.summary.files, "held-out file")}; lines are 95 % intervals, paired, over files. One network, one seed. ` +
@@ -29,17 +29,14 @@ Views.push({
 });
 
 const Ablation = {
-  groups(rows) {
-    const names = [...new Set(rows.map((row) => row.change))];
-    return { bars: names.filter((name) => !name.startsWith("reset ")), resets: names.filter((name) => name.startsWith("reset ")) };
-  },
+  figure: (rows, layer, change, every = null) =>
+    rows.find((row) => row.layer === layer + 1 && row.change === change && row.every === every)?.figure ?? [null, null, null],
 
-  figure: (rows, layer, change) => rows.find((row) => row.layer === layer + 1 && row.change === change)?.figure ?? [null, null, null],
+  words: (rows) =>
+    `Bits a character lost: ${rows.map((row) => `layer ${row.layer} ${row.change}${row.every === null ? "" : ` every ${row.every}`} ${Say.number(row.figure[0])}`).join(", ")}`,
 
-  words: (rows, changes) =>
-    `Bits a character lost: ${changes.flatMap((change) => Content.net.layers.map((_, layer) => `layer ${layer + 1} ${change} ${Say.number(Ablation.figure(rows, layer, change)[0])}`)).join(", ")}`,
-
-  bars(rows, changes) {
+  bars(rows) {
+    const changes = [...new Set(rows.map((row) => row.change))];
     const layers = Content.net.layers.map((_, layer) => layer);
     const looks = { zero: ["passes zero", "--ink"], mean: ["passes its mean", "--muted"] };
     const data = changes.map((change) => {
@@ -68,10 +65,10 @@ const Ablation = {
     };
   },
 
-  curves(rows, changes) {
-    const every = changes.map((change) => Number(change.slice(6)));
+  curves(rows) {
+    const every = [...new Set(rows.map((row) => row.every))];
     const layers = Content.net.layers.map((_, layer) => layer);
-    const at = layers.map((layer) => changes.map((change) => Ablation.figure(rows, layer, change)));
+    const at = layers.map((layer) => every.map((steps) => Ablation.figure(rows, layer, "reset", steps)));
     const data = layers.map((layer) => ({
       x: every,
       y: at[layer].map((one) => one[0]),

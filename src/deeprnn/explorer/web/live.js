@@ -59,7 +59,7 @@ Views.push({
         notes: [
           Facts.live,
           Strips.isSampled ? "Of a wide layer, 96 units are drawn, evenly along the order of their time scales." : "",
-          Content.fitted.lens_bits.length
+          Content.fitted.head_bits.length
             ? `A layer’s guess is that of a linear reader of its state, fitted on ${Facts.fitted}; the output’s is the network’s own.`
             : "",
         ],

@@ -103,7 +103,7 @@ class Reader {
   }
 
   bestUnits() {
-    const best = Content.measured.best[`${this.state.label}: ${this.label.classes[this.state.shown]}`] ?? [];
+    const best = Content.measured.best.filter((one) => one.label === this.state.label && one.class === this.label.classes[this.state.shown]);
     return Content.net.layers.map((_, layer) => best.find((one) => one.layer === layer + 1)?.unit ?? 0);
   }
 

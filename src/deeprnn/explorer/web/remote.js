@@ -33,7 +33,7 @@ const Remote = (() => {
       port.postMessage({ id: next, ask, given });
     });
 
-  /** Hands the weights over, once. Resolves to what the net has: gates, cells, lens. */
+  /** Hands the weights over, once. Resolves to what the net has: its gates, and where it has cell states. */
   function start() {
     return (started ??= new Promise((resolve) => {
       const begin = () => {

@@ -64,12 +64,12 @@ function serve(port) {
     return Engine.logSoftmax(out.map((value, k) => value + bias[first + k])).map(Math.exp);
   }
 
-  const hasLens = () => Boolean(tensors["lens.0.weight"]);
+  const hasHeads = () => Boolean(tensors["head.0.weight"]);
 
   /** At each layer that has a head, and last at the net's output: the probabilities of the next symbol. */
   function guesses(reading, step) {
     const hidden = reading.hidden(step);
-    const heads = hasLens() ? hidden.map((state, layer) => classify("lens", layer, state, 0, net.config.output_size)) : [];
+    const heads = hasHeads() ? hidden.map((state, layer) => classify("head", layer, state, 0, net.config.output_size)) : [];
     return [...heads, Engine.logSoftmax(reading.logits(step)).map(Math.exp)];
   }
 
@@ -89,7 +89,7 @@ function serve(port) {
       facts = { unrelated };
       texts = shown.map((symbols) => ({ symbols: [BOUNDARY, ...symbols], reading: new Engine.Reading(net, symbols.length + 1) }));
       readAll();
-      return { gates: net.layers.map((layer) => layer.gates), cells: net.layers.map((layer) => layer.states.includes("c")), lens: hasLens() };
+      return { gates: net.layers.map((layer) => layer.gates), cells: net.layers.map((layer) => layer.states.includes("c")) };
     },
 
     /** Typed text: states of the rows of units asked for, for the last `columns` steps up to `end`, and the guesses. */
@@ -144,7 +144,7 @@ function serve(port) {
     },
 
     /** For each layer and the output, over a text: the probability and the rank (0 = first) of what comes, and the favourite. */
-    async lens({ text }) {
+    async nextCharacter({ text }) {
       const reading = await readTo(text);
       const found = [];
       for (let i = 0; i < reading.length - 1; i++) {

@@ -5,7 +5,7 @@ const Strips = (() => {
 
   /** For each layer, the units that are drawn, fast ones on top: at most ROWS of them, evenly along that order. */
   const rows = Content.net.layers.map(({ units }, layer) => {
-    const times = Content.measured.scales[layer]["autocorrelation time"] ?? [];
+    const times = Content.measured.scales[layer].autocorrelation_time;
     const slowness = (unit) => times[unit] ?? Infinity;
     const order = [...Array(units).keys()].sort((a, b) => slowness(a) - slowness(b) || a - b);
     const count = Math.min(ROWS, units);

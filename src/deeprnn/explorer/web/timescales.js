@@ -4,19 +4,24 @@ Views.push({
   name: "timescales",
   tab: "Fast and slow units",
   build(section) {
-    const gates = [...new Set(Content.measured.scales.flatMap((layer) => Object.keys(layer)))].filter((name) => name !== "autocorrelation time");
-    const keeping = gates.find((name) => name === "gate z open") ?? gates.find((name) => name === "gate f open");
-    const state = { by: "layer" };
+    const gates = [...new Set(Content.measured.scales.flatMap((layer) => Object.keys(layer.gates)))];
+    const shares = gates.flatMap((gate) => ["open", "shut"].map((end) => ({ gate, end, words: `gate ${gate} ${end}` })));
+    const keeping = gates.find((gate) => gate === "z") ?? gates.find((gate) => gate === "f");
+    const state = { share: null };
     const plot = Plot.plot(TimeScales.words(), (width) => TimeScales.figure(state, width), { height: 120 + 74 * Facts.layers });
-    const options = [["layer", "layer by layer"], ...gates.map((name) => [name, `share of steps with ${name}`])];
+    const options = [["layer", "layer by layer"], ...shares.map(({ words }, index) => [index, `share of steps with ${words}`])];
+    const set = (chosen) => {
+      state.share = shares[chosen] ?? null;
+      plot.redraw();
+    };
     section.append(
       figure("timescales", {
         title: "How slowly does each unit change?",
         words: [
           "Each dot is a unit. To the right are slow ones: it takes that many characters until the unit no longer resembles itself. A unit is as slow as what it follows: one that tells the indentation is slow because indentation is.",
-          keeping ? `Set the units against a gate: an open ${keeping.split(" ")[1]} gate keeps the unit as it is.` : "",
+          keeping ? `Set the units against a gate: an open ${keeping} gate keeps the unit as it is.` : "",
         ],
-        body: [gates.length ? el("div", { class: "controls" }, choice("From bottom to top", options, state.by, (by) => { state.by = by; plot.redraw(); })) : null, plot, TimeScales.table()],
+        body: [gates.length ? el("div", { class: "controls" }, choice("From bottom to top", options, "layer", set)) : null, plot, TimeScales.table()],
         notes: [
           `Autocorrelation time: the first lag at which a unit’s correlation with itself falls below 1/e; on up to 16 of the ${Say.many(Content.measured.summary.files, "held-out file")}. Dots far to the right of all others are few; the bar is the median. One network, one seed. ` +
             "Units that never fall that far are left out.",
@@ -28,7 +33,7 @@ Views.push({
 });
 
 const TimeScales = {
-  times: (layer) => Content.measured.scales[layer]["autocorrelation time"] ?? [],
+  times: (layer) => Content.measured.scales[layer].autocorrelation_time,
 
   median(values) {
     const sorted = values.filter((value) => value !== null).sort((a, b) => a - b);
@@ -40,14 +45,14 @@ const TimeScales = {
   figure(state, width) {
     const layers = Content.net.layers.map((_, layer) => layer);
     const scattered = (unit) => (((unit * 0.618034) % 1) - 0.5) * 0.62;
-    const byGate = state.by !== "layer";
+    const { share } = state;
     const data = layers.map((layer) => {
       const times = TimeScales.times(layer);
       const units = [...times.keys()].filter((unit) => times[unit] !== null);
-      const gate = Content.measured.scales[layer][state.by] ?? [];
+      const gate = share ? (Content.measured.scales[layer].gates[share.gate]?.[share.end] ?? []) : null;
       return {
         x: units.map((unit) => times[unit]),
-        y: units.map((unit) => (byGate ? gate[unit] : layer + 1 + scattered(unit))),
+        y: units.map((unit) => (share ? gate[unit] : layer + 1 + scattered(unit))),
         customdata: units,
         mode: "markers",
         name: `layer ${layer + 1}`,
@@ -55,7 +60,7 @@ const TimeScales = {
         hovertemplate: `layer ${layer + 1}, unit %{customdata}: %{x:.1f} characters<extra></extra>`,
       };
     });
-    const medians = byGate ? [] : layers.map((layer) => {
+    const medians = share ? [] : layers.map((layer) => {
       const x = TimeScales.median(TimeScales.times(layer));
       return { type: "line", x0: x, x1: x, y0: layer + 0.6, y1: layer + 1.4, line: { color: Theme.colour("--ink"), width: 3 } };
     });
@@ -64,22 +69,21 @@ const TimeScales = {
       data,
       layout: {
         xaxis: { type: "log", tickvals: ticks, ticktext: ticks.map(String), title: "characters until it is no longer like itself" },
-        yaxis: byGate
-          ? { title: `share of steps: ${state.by}`, rangemode: "tozero" }
+        yaxis: share
+          ? { title: `share of steps: ${share.words}`, rangemode: "tozero" }
           : { tickvals: layers.map((layer) => layer + 1), ticktext: layers.map((layer) => `layer ${layer + 1}`), showgrid: false, ticks: "", range: [0.4, layers.length + 0.6] },
         shapes: medians,
-        showlegend: byGate,
+        showlegend: Boolean(share),
         legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0, itemclick: false, itemdoubleclick: false },
-        height: byGate ? 420 : 120 + 74 * layers.length,
+        height: share ? 420 : 120 + 74 * layers.length,
       },
     };
   },
 
   table() {
     const { construction } = Content.measured;
-    const quartiles = (control, layer) => ["first quartile", "median unit", "third quartile"].map((name) => construction[control][name][layer]);
     const cell = (control, layer, quiet) => {
-      const [first, median, third] = quartiles(control, layer);
+      const [median, first, third] = construction[control][layer];
       return el("td", { class: `number${quiet ? " quiet" : ""}` }, median === null ? "–" : `${Say.number(median, 0)} (${Say.number(first, 0)}–${Say.number(third, 0)})`);
     };
     const rows = Content.net.layers.map((_, layer) =>

@@ -1,39 +1,39 @@
 // The next character, as it can be read from each layer: over a text, and at one place.
 
 Views.push({
-  name: "lens",
+  name: "next-character",
   tab: "Next character",
   build(section) {
-    const lens = Remote.possible ? new Lens() : null;
+    const reader = Remote.possible ? new NextCharacter() : null;
     section.append(
-      figure("lens", {
+      figure("next-character", {
         title: "Where does the right next character appear?",
         words:
           "A linear reader of each layer guesses the next character. The strips under the text are darker the more of the probability a layer gives to the character " +
           "under which they stand, before it is read; the lowest strip but one is layer 1, the lowest the network’s own output.",
         body: [
-          lens ? [lens.controls, ramp(Palette.amount, 0, 1, ["gives it 0 %", "100 %"]), el("div", { class: "side-frame" }, lens.view.element, el("div", {}, lens.readout, lens.guesses))] : missing(Content.net.refusal),
+          reader ? [reader.controls, ramp(Palette.amount, 0, 1, ["gives it 0 %", "100 %"]), el("div", { class: "side-frame" }, reader.view.element, el("div", {}, reader.readout, reader.guesses))] : missing(Content.net.refusal),
           el("h3", {}, "Over many texts"),
-          Lens.bars(),
+          NextCharacter.bars(),
         ],
         notes: [
-          `Bars: bits a character that each layer’s reader needs, with 95 % intervals over files; lower is better; n = ${Facts.count("lens")} characters, one split of the files. Circles: the same of the network untrained.`,
-          Content.fitted.lens_bits.length ? `In the text: readers fitted on ${Facts.fitted}. ${Facts.live}` : Facts.live,
+          `Bars: bits a character that each layer’s reader needs, with 95 % intervals over files; lower is better; n = ${Facts.count("next_character")} characters, one split of the files. Circles: the same of the network untrained.`,
+          Content.fitted.head_bits.length ? `In the text: readers fitted on ${Facts.fitted}. ${Facts.live}` : Facts.live,
         ],
       })
     );
-    if (lens) requestAnimationFrame(() => lens.open(0));
+    if (reader) requestAnimationFrame(() => reader.open(0));
   },
 });
 
-class Lens {
+class NextCharacter {
   constructor() {
     this.state = { text: 0 };
     this.turn = turns();
     this.controls = el("div", { class: "controls" });
     this.readout = el("div", { class: "readout", "aria-live": "polite" });
-    this.guesses = el("div", { class: "guesses stacked", id: "lens-guesses" });
-    const heads = Content.fitted.lens_bits.length;
+    this.guesses = el("div", { class: "guesses stacked", id: "next-character-guesses" });
+    const heads = Content.fitted.head_bits.length;
     this.rows = heads + 1;
     this.view = new TextView({ label: "Held-out text, with a strip for each layer’s guess", bands: Array(this.rows).fill({ height: 6 }), oncursor: settled(() => this.look(), 40) });
   }
@@ -53,7 +53,7 @@ class Lens {
 
   async load() {
     const { text } = this.state;
-    const found = await Remote.ask("lens", { text });
+    const found = await Remote.ask("nextCharacter", { text });
     if (text !== this.state.text) return;
     this.found = found;
     this.view.paint((band, i) => Palette.amount(found[this.row(band)].p[i]));
@@ -83,7 +83,7 @@ class Lens {
 
   /** Measured bits of every layer's reader, trained and untrained. */
   static bars() {
-    const { bits } = Content.measured.lens;
+    const { bits } = Content.measured.next_character;
     const words = `Bits a character read from each layer: ${bits.trained.map((one, layer) => `layer ${layer + 1} ${Say.number(one?.[0] ?? null)}`).join(", ")}`;
     const make = () => {
       const y = bits.trained.map((_, layer) => `layer ${layer + 1}`);

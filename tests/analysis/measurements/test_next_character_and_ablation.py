@@ -1,4 +1,4 @@
-"""The lens and ablation, on nets of which it is known what each layer does."""
+"""The next character read from each layer, and ablation, on nets of which it is known what each layer does."""
 
 import math
 
@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from deeprnn import GRU, DeepRNN, Elman
-from deeprnn.analysis.measurements.ablation import ablate, reset_every, surprise
-from deeprnn.analysis.measurements.lens import lens
+from deeprnn.analysis.measurements.ablation import ablate, negative_log_likelihood, reset_every
+from deeprnn.analysis.measurements.next_character import fit_heads
 from deeprnn.analysis.probes.examples import Split
-from deeprnn.analysis.probes.scores import resamples
+from deeprnn.analysis.statistics import resamples
 
 SYMBOLS = 5
 
@@ -20,16 +20,16 @@ def _texts(steps: int = 40, batch: int = 12) -> torch.Tensor:
 
 
 def test_a_head_reads_what_a_layer_holds() -> None:
-    following = torch.randint(SYMBOLS, (3000,), generator=torch.Generator().manual_seed(1))
-    knows = torch.nn.functional.one_hot(following, SYMBOLS).float() * 4 + 2
+    targets = torch.randint(SYMBOLS, (3000,), generator=torch.Generator().manual_seed(1))
+    knows = torch.nn.functional.one_hot(targets, SYMBOLS).float() * 4 + 2
     ignorant = torch.randn(3000, 6, generator=torch.Generator().manual_seed(2))
-    following[::50] = -1
+    targets[::50] = -1
     split = Split.of(np.arange(3000) // 100, seed=0)
-    low, high = lens([ignorant, knows], following, SYMBOLS, split)
+    low, high = fit_heads([ignorant, knows], targets, SYMBOLS, split)
     assert high.score.bits() < 0.05
     assert abs(low.score.bits() - math.log2(SYMBOLS)) < 0.05
     guessed = high.log_probabilities(knows).argmax(-1)
-    assert (guessed == following)[following >= 0].double().mean() > 0.99
+    assert (guessed == targets)[targets >= 0].double().mean() > 0.99
 
 
 def _copier() -> DeepRNN:
@@ -49,16 +49,16 @@ def _copier() -> DeepRNN:
 
 def _copied() -> tuple[torch.Tensor, torch.Tensor]:
     x = _texts()
-    following = torch.full_like(x, -1)
-    following[1:] = x[:-1]
-    return x, following
+    targets = torch.full_like(x, -1)
+    targets[1:] = x[:-1]
+    return x, targets
 
 
 def test_what_the_net_does_not_use_costs_nothing_and_what_it_uses_costs_all() -> None:
-    x, following = _copied()
-    whole, changed = ablate(_copier(), x, following, resets=(1, 2))
+    x, targets = _copied()
+    whole, changed = ablate(_copier(), x, targets, resets=(1, 2))
     assert whole.bits() < 1e-3
-    bits = {(one.layer, one.change): float(one.surprise.bits()) for one in changed}
+    bits = {(one.layer, one.change, one.every): float(one.nll.bits()) for one in changed}
     uniform = math.log2(SYMBOLS)
     np.testing.assert_allclose([bits[0, "zero"], bits[1, "zero"]], uniform, rtol=1e-5)
     assert bits[1, "mean"] > uniform - 0.01
@@ -71,20 +71,20 @@ def test_what_the_net_does_not_use_costs_nothing_and_what_it_uses_costs_all() ->
 
 
 def test_a_loss_is_the_difference_with_its_interval() -> None:
-    x, following = _copied()
-    whole, changed = ablate(_copier(), x, following, resets=())
+    x, targets = _copied()
+    whole, changed = ablate(_copier(), x, targets, resets=())
     lost = changed[0].bits_lost(whole, resamples(x.shape[1], 200, 0))
-    np.testing.assert_allclose(lost.value, changed[0].surprise.bits() - whole.bits())
+    np.testing.assert_allclose(lost.value, changed[0].nll.bits() - whole.bits())
     assert lost.low <= lost.value <= lost.high
 
 
 def test_the_net_is_as_before_after_all_ablations() -> None:
     x = _texts()
     net = DeepRNN(SYMBOLS, [GRU(6), GRU(7)], SYMBOLS)
-    before = surprise(net, x[:-1], x[1:])
+    before = negative_log_likelihood(net, x[:-1], x[1:])
     seen: list[tuple[int, int]] = []
     whole, _ = ablate(net, x[:-1], x[1:], resets=(3,), progress=lambda done, runs: seen.append((done, runs)))
-    np.testing.assert_array_equal(surprise(net, x[:-1], x[1:]).nats, before.nats)
+    np.testing.assert_array_equal(negative_log_likelihood(net, x[:-1], x[1:]).nats, before.nats)
     np.testing.assert_array_equal(whole.nats, before.nats)
     assert seen == [(done, 7) for done in range(1, 8)]
 

@@ -1,4 +1,4 @@
-"""The course of a run's training, as the page shows it."""
+"""A run's training curve: bits a character of training text as it was read, and of held-out text now and then."""
 
 import csv
 from contextlib import suppress
@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
-from deeprnn.analysis.measurements.ablation import surprise
-from deeprnn.analysis.report.material import gather, untrained
+from deeprnn.analysis.measurements.ablation import negative_log_likelihood
+from deeprnn.analysis.report.text_sample import sample_texts, untrained
 from deeprnn.deep import DeepRNN
 from deeprnn.disk import tensor_file
 from deeprnn.explorer.texts import Texts
@@ -22,7 +22,7 @@ _ROWS = 600
 """Rows of the training's table that are drawn at most; more would lie on the same pixels."""
 
 
-def course_of(run: TextRun, net: DeepRNN, texts: Texts, vocabulary: Vocabulary) -> dict[str, Any]:
+def training_curve(run: TextRun, net: DeepRNN, texts: Texts, vocabulary: Vocabulary) -> dict[str, Any]:
     """The rows of `metrics.csv`, and held-out bits per character of the net untrained, of every checkpoint that the
     run keeps, and of the net as it is, all on the same characters.
 
@@ -33,13 +33,13 @@ def course_of(run: TextRun, net: DeepRNN, texts: Texts, vocabulary: Vocabulary) 
     steps = _read_steps(run)
     rows = [[characters, seconds, bits] for _, characters, seconds, bits in steps]
     found: dict[str, Any] = {"rows": _thinned(rows, _ROWS), "held_out": [], "measured": 0}
-    material = gather(texts.every, vocabulary, files=_FILES, per_file=_PER_FILE, characters=_LOOKED_AT)
-    found["measured"] = int((material.following >= 0).sum())
+    sample = sample_texts(texts.every, vocabulary, files=_FILES, per_file=_PER_FILE, characters=_LOOKED_AT)
+    found["measured"] = int((sample.targets >= 0).sum())
     plan = run.read_plan()
     by_step = {step: characters for step, characters, *_ in steps}
 
     def add(what: str, characters: int | None, one: DeepRNN) -> None:
-        bits = float(surprise(one, material.x, material.following).bits())
+        bits = float(negative_log_likelihood(one, sample.x, sample.targets).bits())
         found["held_out"].append({"what": what, "characters": characters, "bits": bits})
 
     add("untrained", 0, untrained(net, plan.settings.seed))

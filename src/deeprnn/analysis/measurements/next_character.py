@@ -31,7 +31,7 @@ class Head:
         return F.log_softmax(states @ self.weight + self.bias, dim=-1)
 
 
-def lens(states: Sequence[Tensor], following: Tensor, symbols: int, split: Split) -> tuple[Head, ...]:
+def fit_heads(states: Sequence[Tensor], targets: Tensor, symbols: int, split: Split) -> tuple[Head, ...]:
     """How much of the next character is ready at each layer: a head fitted to each layer's frozen states.
 
     Definition: multinomial logistic regression of the next symbol on the layer's state, penalty chosen on validation
@@ -39,7 +39,7 @@ def lens(states: Sequence[Tensor], following: Tensor, symbols: int, split: Split
 
     Args:
         states: L tensors (N, H_l).
-        following: (N,) the symbol after each; -1 where none is.
+        targets: (N,) the symbol after each; -1 where none is.
         symbols: V.
 
     Cost: as a probe with V classes, for each layer: seconds for 20,000 characters.
@@ -52,13 +52,13 @@ def lens(states: Sequence[Tensor], following: Tensor, symbols: int, split: Split
     Source: nostalgebraist 2020 (logit lens); Belrose et al. 2023 (a trained head for each layer); Alain & Bengio 2016.
 
     >>> import torch
-    >>> states, following = torch.randn(90, 4), torch.randint(3, (90,))
+    >>> states, targets = torch.randn(90, 4), torch.randint(3, (90,))
     >>> import numpy as np
-    >>> (head,) = lens([states], following, 3, Split.of(np.arange(90) // 10, seed=0))
+    >>> (head,) = fit_heads([states], targets, 3, Split.of(np.arange(90) // 10, seed=0))
     >>> head.log_probabilities(states[0]).exp().sum().round(decimals=4).item()
     1.0
     """
-    labels = Labels(("next character",), (symbols,), following[None])
+    labels = Labels(("next character",), (symbols,), targets[None])
     heads: list[Head] = []
     for layer in states:
         scaling = Scaling.of(layer, split.fit)

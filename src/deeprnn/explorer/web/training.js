@@ -1,18 +1,18 @@
 // How the training went: bits a character of training text as it was read, and of held-out text now and then.
 
 Views.push({
-  name: "progress",
+  name: "training",
   tab: "Training",
   build(section) {
-    const { rows, held_out: heldOut, measured } = Content.course;
+    const { rows, held_out: heldOut, measured } = Content.training;
     const state = { scale: "linear" };
-    const plot = Plot.plot(Progress.words(heldOut), () => Progress.figure(state), { height: 420 });
+    const plot = Plot.plot(TrainingCurve.words(heldOut), () => TrainingCurve.figure(state), { height: 420 });
     section.append(
-      figure("progress", {
+      figure("training", {
         title: "How did it learn?",
         words: "The line is the mean number of bits that a character of training text cost, as it was read; dots are held-out text. Fewer is better: guessing among all symbols alike costs " + `${Math.log2(Symbols.size).toFixed(2)} bits.`,
         body: rows.length || heldOut.length
-          ? [el("div", { class: "controls" }, toggle("Characters axis", [["linear", "linear"], ["log", "logarithmic"]], state.scale, (scale) => { state.scale = scale; plot.redraw(); })), plot, Progress.table(heldOut)]
+          ? [el("div", { class: "controls" }, toggle("Characters axis", [["linear", "linear"], ["log", "logarithmic"]], state.scale, (scale) => { state.scale = scale; plot.redraw(); })), plot, TrainingCurve.table(heldOut)]
           : missing("The run has no metrics.csv."),
         notes: [`Held-out: ${Say.count(measured)} characters, the same ones for every dot: the network untrained, each checkpoint that the run keeps, and the end. One network, one seed.`],
       })
@@ -20,11 +20,11 @@ Views.push({
   },
 });
 
-const Progress = {
+const TrainingCurve = {
   words: (heldOut) => `Training: ${heldOut.map((one) => `${one.what} ${Say.number(one.bits)} bits`).join(", ")}`,
 
   figure(state) {
-    const { rows, held_out: heldOut } = Content.course;
+    const { rows, held_out: heldOut } = Content.training;
     const dots = heldOut.filter((one) => one.characters !== null);
     const log = state.scale === "log";
     const first = rows[0]?.[0] ?? 1;

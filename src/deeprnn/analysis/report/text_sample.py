@@ -1,9 +1,9 @@
 """What an analysis reads: held-out text side by side, its labels, and the states of a net at some of its characters."""
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -13,12 +13,9 @@ from deeprnn.analysis import labels as label_sets
 from deeprnn.analysis.interventions.edited_cell import own_cell
 from deeprnn.analysis.labels import Kind
 from deeprnn.analysis.probes.examples import Labels
-from deeprnn.analysis.probes.scores import Ints
+from deeprnn.analysis.statistics import Ints
 from deeprnn.deep import DeepRNN
 from deeprnn.tasks.text import BOUNDARY, Document, TextError, Vocabulary
-
-Progress: TypeAlias = Callable[[str, int, int], None]
-"""Called with what is being done, how much of it is done, and how much there is."""
 
 LONGEST_WINDOW = 24
 """Characters of the widest window that a layer is compared with."""
@@ -39,13 +36,13 @@ class Text(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Material:
+class TextSample:
     """Texts side by side, and N of their characters that are looked at.
 
     Attributes:
         names: B names of files or pieces.
         x: (T, B) symbols, each text after its boundary; what is behind a text's end is boundary too.
-        following: (T, B) the symbol after each; -1 behind a text's end.
+        targets: (T, B) the symbol after each; -1 behind a text's end.
         lengths: (B,) how many steps hold text, the boundary included.
         step, groups: (N,) where each looked-at character is: x[step, groups] is the character itself.
         labels: of these characters. kind: which set of labels they are from.
@@ -54,7 +51,7 @@ class Material:
 
     names: tuple[str, ...]
     x: Tensor
-    following: Tensor
+    targets: Tensor
     lengths: Tensor
     step: Tensor
     groups: Ints
@@ -72,7 +69,7 @@ class Material:
     @property
     def next_symbol(self) -> Tensor:
         """(N,) the symbol after each; -1 at a text's end."""
-        return self.following[self.step, torch.from_numpy(self.groups)]
+        return self.targets[self.step, torch.from_numpy(self.groups)]
 
     def states(self, net: DeepRNN) -> tuple[Tensor, ...]:
         """L tensors (N, H_l): every layer's state after it has read each looked-at character."""
@@ -103,7 +100,7 @@ class Material:
         return self.x[starts + torch.arange(steps)[:, None], columns]
 
 
-def gather(
+def sample_texts(
     documents: Sequence[Document],
     vocabulary: Vocabulary,
     *,
@@ -111,8 +108,8 @@ def gather(
     per_file: int,
     characters: int,
     seed: int = 0,
-) -> Material:
-    """Material from documents: labelled, laid side by side, and sampled.
+) -> TextSample:
+    """A sample of documents: labelled, side by side, with the characters that are looked at drawn from them.
 
     Each text is read from its beginning, up to `per_file` characters; where there are few documents they are cut in
     pieces, which are then read from the initial state too. The characters looked at are drawn from all of these
@@ -131,7 +128,7 @@ def gather(
     random = np.random.default_rng(seed)
     chosen = sorted(random.permutation(len(pieces))[:files].tolist())
     pieces = [_cut(pieces[index], 0, per_file) for index in chosen]
-    x, following, lengths = _side_by_side(pieces)
+    x, targets, lengths = _side_by_side(pieces)
     columns = [np.full(len(piece.symbols), column) for column, piece in enumerate(pieces)]
     steps = [np.arange(len(column)) for column in columns]
     place = np.stack([np.concatenate(steps), np.concatenate(columns)])
@@ -140,7 +137,7 @@ def gather(
     labels, unused = _label_matrix(pieces, step, groups, kind)
     notices += unused
     names = tuple(piece.name for piece in pieces)
-    return Material(names, x, following, lengths, torch.from_numpy(step + 1), groups, labels, kind, tuple(notices))
+    return TextSample(names, x, targets, lengths, torch.from_numpy(step + 1), groups, labels, kind, tuple(notices))
 
 
 def kind_of(documents: Sequence[Document]) -> Kind:
@@ -226,12 +223,12 @@ def _cut(text: Text, start: int, stop: int) -> Text:
 def _side_by_side(pieces: Sequence[Text]) -> tuple[Tensor, Tensor, Tensor]:
     longest = max(len(piece.symbols) for piece in pieces)
     x = torch.full((longest + 1, len(pieces)), BOUNDARY)
-    following = torch.full_like(x, -1)
+    targets = torch.full_like(x, -1)
     for column, piece in enumerate(pieces):
         symbols = torch.from_numpy(piece.symbols)
         x[1 : len(symbols) + 1, column] = symbols
-        following[: len(symbols), column] = symbols
-    return x, following, torch.tensor([len(piece.symbols) + 1 for piece in pieces])
+        targets[: len(symbols), column] = symbols
+    return x, targets, torch.tensor([len(piece.symbols) + 1 for piece in pieces])
 
 
 def _label_matrix(pieces: Sequence[Text], step: Ints, groups: Ints, kind: Kind) -> tuple[Labels, list[str]]:
