@@ -14,8 +14,6 @@ from deeprnn.analysis.report.table import Table, Where
 from deeprnn.analysis.report.text_sample import TextSample
 from deeprnn.deep import DeepRNN
 
-_GATES = {"GRU": ("z", "r"), "LSTM": ("i", "f", "o")}
-"""The gates that can saturate, by cell."""
 _STEPS, _FILES = 2_000, 16
 """How much text time scales and gates are taken from: so many steps of so many files."""
 
@@ -60,7 +58,7 @@ def _where(layer: int, best: BestUnit, classes: Mapping[str, Sequence[str]]) -> 
 def _add_time_scales(table: Table, sample: TextSample, net: DeepRNN) -> None:
     """Autocorrelation times and gate saturation, unit by unit."""
     steps = min(_STEPS, len(sample.x))
-    gates = [(index, gate) for index, cell in enumerate(net.cells) for gate in _GATES.get(type(cell).__name__, ())]
+    gates = [(index, gate) for index, cell in enumerate(net.cells) for gate in cell.gate_meanings]
     names = ["layers.*.hidden", *(f"layers.{index}.gate.{gate}" for index, gate in gates)]
     x, lengths = sample.x[:steps, :_FILES], sample.lengths[:_FILES].clamp(max=steps)
     recording = record(net, x, names)
