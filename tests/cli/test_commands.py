@@ -3,9 +3,11 @@
 import json
 import subprocess
 import sys
+import time
 from dataclasses import fields
 from pathlib import Path
 
+import lightning_fabric
 import pytest
 import torch
 from typer.main import get_command
@@ -107,6 +109,39 @@ def test_without_a_name_a_run_is_called_after_its_text(monkeypatch, tmp_path: Pa
     for name in ("book", "book-2", "book-3"):
         succeed("train", "book.txt", *SMALL)
         assert TextRun(tmp_path / "runs" / name).exists
+
+
+def test_the_clock_of_minutes_starts_with_the_command(book: Path, tmp_path: Path, monkeypatch) -> None:
+    began: list[float] = []
+
+    def deadline(when: float, seconds: float, *_: object) -> None:
+        began.extend((when, seconds))
+        raise ValueError("enough")
+
+    monkeypatch.setattr("deeprnn.cli.start.Deadline", deadline)
+    before = time.monotonic()
+    assert "enough" in fail("train", "--text", book, *SMALL[:6], "--minutes", 2, "--out", tmp_path / "run")
+    assert before <= began[0] <= time.monotonic()
+    assert began[1] == 120
+
+
+def test_a_timed_training_makes_one_fabric(book: Path, tmp_path: Path, monkeypatch) -> None:
+    made: list[object] = []
+
+    class Counted(lightning_fabric.Fabric):
+        def __init__(self, **arguments: object) -> None:
+            made.append(arguments)
+            super().__init__(**arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(lightning_fabric, "Fabric", Counted)
+    succeed("train", "--text", book, *SMALL[:6], "--minutes", 0.05, "--out", tmp_path / "run")
+    assert len(made) == 1
+
+
+def test_the_package_is_a_program() -> None:
+    for arguments, words in ((["--version"], "deeprnn 0.1.0"), (["train", "--help"], "--bptt")):
+        told = subprocess.run([sys.executable, "-m", "deeprnn", *arguments], capture_output=True, text=True, check=True)
+        assert words in told.stdout
 
 
 def test_evaluate_writes_json_alone_on_standard_output(run: Path) -> None:

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from deeprnn import DeepRNN
-from deeprnn.cli.finish import Deadline
+from deeprnn.cli.deadline import Deadline
 from deeprnn.cli.size import check_drawn, check_trained, memory, weights
 from deeprnn.notation import parse_layers
 from deeprnn.tasks.text import EvaluationSpeed
@@ -46,7 +46,7 @@ def test_a_deadline_is_kept_by_evaluating_less() -> None:
     lengths = [10_000_000]
 
     def allowed(seconds: float, characters: int = 1_000_000) -> int:
-        return Deadline(time.monotonic() + 3.0 + seconds, speed, lengths).at_most(characters)
+        return Deadline(time.monotonic(), 3.0 + seconds, speed, lengths).at_most(characters)
 
     assert allowed(10_000) == 1_000_000
     assert 100_000 < allowed(300) < 300_000

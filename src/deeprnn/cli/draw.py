@@ -51,13 +51,13 @@ def draw(
 ) -> None:
     """Draw a network unrolled, time to the right and layers upward, as SVG.
 
-    Either the network of a run, or one that --layers and the options of the network describe.
+    Draws the network of RUN, or the one that --layers and the network options describe.
     """
     if (run is None) == (layers is None):
         raise typer.BadParameter('give either RUN, such as runs/book, or --layers, such as "2x gru:256".')
-    joined = (dropout, variational_dropout, residual, input_to_all, output_from_all)
-    if run is not None and any(joined):
-        raise typer.BadParameter("a run has its own network; --dropout, --residual and such go with --layers.")
+    net_options = (dropout, variational_dropout, residual, input_to_all, output_from_all)
+    if run is not None and any(net_options):
+        raise typer.BadParameter("RUN has its own network: --dropout, --residual and so on go with --layers.")
     with errors_as_messages():
         from deeprnn import DeepRNN
         from deeprnn.cli.size import check_drawn, weights

@@ -15,7 +15,7 @@ def evaluate(
 ) -> None:
     """Evaluate a trained network: the bits per character of held-out text.
 
-    Each file is read from the network's initial state on, and every character counts, the first one too.
+    Each file starts from the network's initial state, and every character counts, including the first.
     """
     with errors_as_messages():
         from deeprnn.cli.figures import evaluate_shown, evaluation_rows

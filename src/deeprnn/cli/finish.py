@@ -1,61 +1,28 @@
-"""What follows a training: its figures, a sample, and what to type next."""
+"""What follows a training: the evaluation, a sample, and the next commands."""
 
-import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
+from deeprnn.cli.deadline import EVALUATED_SHARE, LEAST_EVALUATED, Deadline
 from deeprnn.cli.failures import print_error, print_exception
+from deeprnn.cli.resume import resume_command
 
 if TYPE_CHECKING:
     from deeprnn.cli.terminal import Terminal
-    from deeprnn.tasks.text import EvaluationSpeed, Trained
-
-
-LEAST_EVALUATED = 100_000
-"""Held-out characters that are evaluated at the end, if there are so many;"""
-EVALUATED_PART = 4
-"""and more only up to this part of the characters trained on, so that it takes little of the time."""
-AFTERWARDS = 3.0
-"""Seconds kept for what follows the evaluation: a sample, and the end of the program."""
-_FEWEST = 10_000
-"""Held-out characters that are evaluated however little time there is."""
-
-
-@dataclass(frozen=True)
-class Deadline:
-    """When a command that was given a time is to end.
-
-    Attributes:
-        end: that moment, by time.monotonic().
-        speed: how fast the network is evaluated.
-        lengths: of the held-out documents, in symbols.
-    """
-
-    end: float
-    speed: "EvaluationSpeed"
-    lengths: Sequence[int]
-
-    def at_most(self, characters: int) -> int:
-        """So many characters, or as many as can be evaluated in time."""
-        left = self.end - AFTERWARDS - time.monotonic()
-        while characters > _FEWEST and self.speed.seconds(self.lengths, characters) > left:
-            characters = max(characters // 2, _FEWEST)
-        return characters
+    from deeprnn.tasks.text import Trained
 
 
 def finish(trained: "Trained", deadline: Deadline | None = None) -> None:
-    """Evaluates, lets the network write, and says what to type next.
+    """Evaluates and samples the network, and prints the next commands.
 
-    The training is saved by then: whatever fails here is told, and the rest is done all the same.
+    The training is saved by then: whatever fails here is reported, and the rest is done all the same.
 
     Args:
         trained: what was trained.
-        deadline: when all is to be done; it is kept by evaluating less text.
+        deadline: when the command is to end; it is met by evaluating less text.
 
     Raises:
         typer.Exit: something failed; the status is 1.
@@ -67,7 +34,7 @@ def finish(trained: "Trained", deadline: Deadline | None = None) -> None:
 
     run, console = trained.run, stdout()
     failed: list[str] = []
-    with _carrying_on("the drawing", failed), writing(run.drawing_file):
+    with _continuing_after_errors("the drawing", failed), writing(run.drawing_file):
         draw(trained.net, run.drawing_file)
     rate = trained.characters / max(trained.seconds, 1e-9)
     rows = [
@@ -76,17 +43,17 @@ def finish(trained: "Trained", deadline: Deadline | None = None) -> None:
         ("diagram", str(run.drawing_file)),
     ]
     print_rows(console, f"\n{run.path}", rows[: None if run.drawing_file.exists() else -1])
-    with _carrying_on("the evaluation", failed):
+    with _continuing_after_errors("the evaluation", failed):
         _evaluate(trained, deadline, console)
     prompt = ""
-    with _carrying_on("the sample", failed):
+    with _continuing_after_errors("the sample", failed):
         prompt = _sample(trained, console)
-    with _carrying_on("standard output", failed):
+    with _continuing_after_errors("standard output", failed):
         console.check()
     if failed:
         print_error(
             f"{run.path}: the training is finished and saved, but {' and '.join(failed)} failed (see above).\n"
-            f"  When the cause is removed, this does the rest:  {resume_command(run.path)}"
+            f"  After fixing the cause, finish it with:  {resume_command(run.path)}"
         )
         raise typer.Exit(1)
     name = shell_word(str(run.path))
@@ -97,18 +64,11 @@ def finish(trained: "Trained", deadline: Deadline | None = None) -> None:
     )
 
 
-def resume_command(path: Path) -> str:
-    """The command that continues the run in a directory."""
-    from deeprnn.cli.terminal import shell_word
-
-    return f"deeprnn train --out {shell_word(str(path))} --resume"
-
-
 def _evaluate(trained: "Trained", deadline: Deadline | None, console: "Terminal") -> None:
     from deeprnn.cli.figures import evaluate_shown, evaluation_rows
     from deeprnn.cli.terminal import print_rows
 
-    at_most = max(LEAST_EVALUATED, trained.characters // EVALUATED_PART)
+    at_most = max(LEAST_EVALUATED, trained.characters // EVALUATED_SHARE)
     if deadline is not None:
         at_most = deadline.at_most(at_most)
     # The corpus is not read again: files may have changed, or grown by this very run.
@@ -140,8 +100,8 @@ def _prompt(beginning: str) -> str:
 
 
 @contextmanager
-def _carrying_on(what: str, failed: list[str]) -> Generator[None]:
-    """Tells an error within the block and notes what it concerned, instead of ending the command."""
+def _continuing_after_errors(what: str, failed: list[str]) -> Generator[None]:
+    """Prints an error of the block and records what failed, instead of ending the command."""
     try:
         yield
     except Exception as error:

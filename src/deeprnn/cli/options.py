@@ -1,4 +1,4 @@
-"""The commands' options: how each is called, what it means, where `--help` lists it."""
+"""The options that several commands share, and those of `deeprnn train`: name, meaning, panel of `--help`."""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
@@ -36,20 +36,20 @@ def path(text: str) -> Path:
 
 _TEXT, _NETWORK, _LENGTH, _METHOD, _MACHINE = "Text", "Network", "Duration and output", "Training", "Machine"
 
-MoreText: TypeAlias = Annotated[list[Path] | None, typer.Argument(metavar="[FILE_OR_DIR]...", hidden=True, parser=path)]
+MoreText: TypeAlias = Annotated[list[Path] | None, typer.Argument(metavar="FILE_OR_DIR", hidden=True, parser=path)]
 Text: TypeAlias = Annotated[
     list[Path] | None,
     _option(
         _TEXT,
-        "Text files, or directories of them, in UTF-8. Of several files one in ten is held out; of a single one its "
-        "last tenth.",
+        "Text files, or directories of them, in UTF-8. One file in ten is held out for evaluation, or the last tenth "
+        "of a single file.",
         metavar="FILE_OR_DIR...",
         parser=path,
     ),
 ]
 Corpus: TypeAlias = Annotated[
     Literal["python"] | None,
-    _option(_TEXT, "The source text of Python's standard library; the default without --text."),
+    _option(_TEXT, "The source code of Python's standard library; the default without --text."),
 ]
 VocabularyKind: TypeAlias = Annotated[
     Literal["characters", "bytes"], _option(_TEXT, "The symbols that are read and predicted.")
@@ -68,7 +68,7 @@ VariationalDropout: TypeAlias = Annotated[
     bool, _option(_NETWORK, "Use one dropout mask for all steps.", "--variational-dropout")
 ]
 Residual: TypeAlias = Annotated[bool, _option(_NETWORK, "Add each layer's input to its output.", "--residual")]
-InputToAll: TypeAlias = Annotated[bool, _option(_NETWORK, "Feed the characters to every layer.", "--input-to-all")]
+InputToAll: TypeAlias = Annotated[bool, _option(_NETWORK, "Feed the input to every layer.", "--input-to-all")]
 OutputFromAll: TypeAlias = Annotated[bool, _option(_NETWORK, "Connect every layer to the output.", "--output-from-all")]
 
 Minutes: TypeAlias = Annotated[
@@ -80,7 +80,7 @@ Steps: TypeAlias = Annotated[
 ]
 Out: TypeAlias = Annotated[
     Path | None,
-    _option(_LENGTH, "The run's directory.", default="runs/ and the text's name", metavar="RUN", parser=path),
+    _option(_LENGTH, "The run's directory.", default="runs/NAME, after the text", metavar="RUN", parser=path),
 ]
 Resume: TypeAlias = Annotated[bool, _option(_LENGTH, "Continue the run in --out.", "--resume")]
 Overwrite: TypeAlias = Annotated[bool, _option(_LENGTH, "Replace the run in --out.", "--overwrite")]
@@ -89,7 +89,7 @@ CheckpointSeconds: TypeAlias = Annotated[
 ]
 
 Batch: TypeAlias = Annotated[int, _option(_METHOD, "Sequences per batch.", min=1)]
-Bptt: TypeAlias = Annotated[int, _option(_METHOD, "Steps of backpropagation through time (truncated).", min=1)]
+Bptt: TypeAlias = Annotated[int, _option(_METHOD, "Steps of truncated backpropagation through time.", min=1)]
 LearningRate: TypeAlias = Annotated[float, _option(_METHOD, "Peak learning rate of AdamW.")]
 WeightDecay: TypeAlias = Annotated[float, _option(_METHOD, "Weight decay of AdamW.", min=0)]
 WarmUp: TypeAlias = Annotated[int, _option(_METHOD, "Steps over which the learning rate rises to its peak.", min=0)]
@@ -116,15 +116,15 @@ OtherText: TypeAlias = Annotated[
     _option(None, "Evaluate on this text instead of the run's held-out text.", metavar="FILE_OR_DIR...", parser=path),
 ]
 AsJson: TypeAlias = Annotated[bool, _option(None, "Print the figures as JSON, and nothing else.", "--json")]
-Prompt: TypeAlias = Annotated[str, _option(None, "The beginning of the text; the network continues it.")]
+Prompt: TypeAlias = Annotated[str, _option(None, "Text that the network continues.")]
 SampleLength: TypeAlias = Annotated[
     int, _option(None, "Number of characters to generate (bytes, with a vocabulary of bytes).", min=0)
 ]
 Temperature: TypeAlias = Annotated[
     float,
-    _option(None, "Divides the logits: below 1 for likelier text, 0 for the likeliest character each time.", min=0),
+    _option(None, "Softmax temperature: below 1 favours likely characters, 0 always picks the likeliest.", min=0),
 ]
 SampleSeed: TypeAlias = Annotated[
     int | None,
-    _option(None, "Seed of the random generator.", default="a new one each time", min=0, max=_LAST_SEED),
+    _option(None, "Seed of the random generator.", default="random", min=0, max=_LAST_SEED),
 ]

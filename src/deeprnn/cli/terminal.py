@@ -80,7 +80,7 @@ def stdout() -> Terminal:
 
 
 def stderr() -> Terminal:
-    """The console for progress and complaints."""
+    """The console for progress and errors."""
     return Terminal(sys.stderr, stderr=True)
 
 

@@ -24,7 +24,7 @@ from deeprnn.training.schedule import Schedule
 from deeprnn.training.settings import Settings
 from deeprnn.training.speed import measure_step
 from deeprnn.training.task import Batches, Loss
-from deeprnn.training.trainable import check_restorable, check_trainable, functions_of
+from deeprnn.training.trainable import check_loss, check_restorable, check_trainable, functions_of
 from deeprnn.training.trainer import Trainer
 
 if TYPE_CHECKING:
@@ -107,6 +107,7 @@ def train(
     if (steps is not None and steps < 1) or (seconds is not None and not 0 < seconds < math.inf):
         raise ValueError(f"train(steps={steps}, seconds={seconds}): must be greater than 0.")
     check_trainable(net)
+    check_loss(loss)
     net.check_savable()  # before a run is replaced
     run.check_free(overwrite=overwrite)
     settings = settings or Settings()

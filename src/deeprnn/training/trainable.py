@@ -1,7 +1,10 @@
 """Whether a network can be trained, and its training be continued from files."""
 
+from torch import nn
+
 from deeprnn.activations import Function
 from deeprnn.deep import DeepRNN
+from deeprnn.training.task import Loss
 
 
 def check_trainable(net: DeepRNN) -> None:
@@ -10,6 +13,15 @@ def check_trainable(net: DeepRNN) -> None:
         raise ValueError(
             "every parameter of the network is frozen (requires_grad=False): there is nothing to train.\n"
             "  Unfreeze some: net.requires_grad_()"
+        )
+
+
+def check_loss(loss: Loss) -> None:
+    """Raises ValueError where a loss has something to train: only the network is trained and saved."""
+    if isinstance(loss, nn.Module) and (names := [name for name, _ in loss.named_parameters()]):
+        raise ValueError(
+            f"the loss has parameters ({', '.join(names[:3])}), which would not be trained.\n"
+            f"  Make them a part of the network, or buffers of the loss."
         )
 
 

@@ -38,6 +38,9 @@ class NetWithLoss(nn.Module):
         """The loss, its metrics, and the state after the batch as a list of tensors."""
         result = self.net(inputs, pytree.tree_unflatten(state, self._form), resets=resets, lengths=lengths)
         loss, metrics = self.loss(result, targets)
+        if missing := [name for name in self.loss.metrics if name not in metrics]:
+            name = type(self.loss).__name__
+            raise ValueError(f"{name} names the metric {missing[0]!r} and gives {', '.join(metrics)}.")
         after, _ = pytree.tree_flatten(result.state.detach())
         return loss, {name: metrics[name].detach() for name in self.loss.metrics}, after
 

@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 from small import corpus, net, vocabulary
 
 from deeprnn import DeepRNN
-from deeprnn.disk import atomic
+from deeprnn.disk import atomic, json_file, marks, tensor_file
 from deeprnn.disk.lock import Lock
 from deeprnn.tasks.text import TextRun, resume, train
 from deeprnn.training import Report, RunError, Settings, Stopped
@@ -168,6 +168,37 @@ def test_a_run_of_a_former_format_is_not_called_damaged(stopped: Path) -> None:
     (stopped / "training.json").write_text(json.dumps(plan | {"format": "deeprnn run 1"}))
     with pytest.raises(RunError, match="'deeprnn run 1', and this version of deeprnn reads 'deeprnn run 3'"):
         resume(stopped, corpus())
+
+
+def as_the_format_before(path: Path) -> None:
+    """Rewrites a run's plan and checkpoints with the names that they had before."""
+    plan = json.loads((path / "training.json").read_text())
+    del plan["digest"]
+    settings = plan["settings"]
+    settings["window"], settings["clip"] = settings.pop("bptt"), settings.pop("max_grad_norm")
+    plan["asked"], plan["parts"] = plan.pop("metadata"), plan.pop("files")
+    json_file.write(path / "training.json", plan | {"format": "deeprnn run 2"}, marks.PLAN)
+    for file in (path / "checkpoints").iterdir():
+        about = tensor_file.read_about(file)
+        del about["digest"]
+        tensors = load_file(file)
+        tensors["metrics"][1] = 1e6  # a sum of nats, where there are sums of bits now
+        tensor_file.write(file, tensors, about | {"format": "deeprnn checkpoint 1"}, marks.CHECKPOINT)
+
+
+def test_a_run_of_the_format_before_is_read_and_resumed_to_the_same_bits(stopped: Path) -> None:
+    whole = train(net(), corpus(), vocabulary(), stopped.parent / "whole", SETTINGS, steps=6)
+    before = TextRun(stopped).read_plan()
+    as_the_format_before(stopped)
+    assert json.loads((stopped / "training.json").read_text())["settings"]["window"] == 5
+    assert TextRun(stopped).read_plan() == before
+    assert TextRun(stopped).load()[0].cells == whole.net.cells
+    resumed = resume(stopped, corpus())
+    for name, weight in whole.net.state_dict().items():
+        assert torch.equal(weight, resumed.net.state_dict()[name]), name
+    tables = [(run / "metrics.csv").read_text().splitlines() for run in (whole.run.path, stopped)]
+    columns = [[row.split(",")[:2] + row.split(",")[3:] for row in table] for table in tables]
+    assert columns[0] == columns[1]
 
 
 @pytest.mark.parametrize(

@@ -65,6 +65,22 @@ def test_batches_depend_on_the_step_alone() -> None:
         assert torch.equal(one.targets, other.targets)
 
 
+@pytest.mark.parametrize("ranks", [2, 3])
+def test_ranks_read_the_rows_of_one_batch(ranks: int) -> None:
+    documents = [list(range(1, 9)) * 5, [3, 1] * 20, [2] * 31]
+    streams = streams_of(documents, 6, 4)
+    for step in range(2 * streams.steps_per_pass):
+        whole, parts = streams.batch(step), [streams.batch(step, rank, ranks) for rank in range(ranks)]
+        assert torch.equal(torch.cat([part.inputs for part in parts], dim=1), whole.inputs)
+        assert torch.equal(torch.cat([part.targets for part in parts], dim=1), whole.targets)
+        if whole.resets is not None:
+            none = torch.zeros_like(parts[0].inputs, dtype=torch.bool)
+            resets = [none if part.resets is None else part.resets for part in parts]
+            assert torch.equal(torch.cat(resets, dim=1), whole.resets)
+    with pytest.raises(ValueError, match="multiple of the number of processes, 4, got 6"):
+        streams.batch(0, 0, 4)
+
+
 def test_each_pass_and_each_seed_has_an_order_of_its_own() -> None:
     documents = [[n] * 10 for n in range(1, 10)]
     streams, other = streams_of(documents, 2, 5), streams_of(documents, 2, 5, seed=1)

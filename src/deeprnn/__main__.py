@@ -1,0 +1,6 @@
+"""`python -m deeprnn` is `deeprnn`, such as for torchrun."""
+
+from deeprnn.cli import main
+
+if __name__ == "__main__":
+    main()
