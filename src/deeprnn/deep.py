@@ -242,13 +242,14 @@ class DeepRNN(nn.Module):
         Raises:
             ValueError, TypeError: as `forward`.
         """
+        weight = self.recurrent_layers[0].some_weight()
         inputs = prepare(
             x,
             lengths,
             resets,
             input_size=self.input_size,
-            dtype=self.dtype,
-            device=self.device,
+            dtype=weight.dtype,
+            device=weight.device,
             batch_first=self.batch_first,
         )
         return inputs, (None,) * len(self.layers) if state is None else one_a_layer(state, self.cells, inputs)

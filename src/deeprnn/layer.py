@@ -123,12 +123,12 @@ class RecurrentLayer(nn.Module):
     @property
     def dtype(self) -> torch.dtype:
         """The weights' dtype."""
-        return self._some_weight().dtype
+        return self.some_weight().dtype
 
     @property
     def device(self) -> torch.device:
         """Where the weights are."""
-        return self._some_weight().device
+        return self.some_weight().device
 
     def spec(self) -> CallSpec:
         """The kind of a plain call (no lengths, no resets) in the present mode, for tables that name its kernel."""
@@ -162,7 +162,7 @@ class RecurrentLayer(nn.Module):
     def extra_repr(self) -> str:
         return f"{self.cell}, input_size={self.input_size}"
 
-    def _some_weight(self) -> Tensor:
+    def some_weight(self) -> Tensor:
         """A weight to ask for dtype and device; not one that is parametrised, which is computed at each look."""
         for name in self._names:
             weight = self._parameters.get(name)

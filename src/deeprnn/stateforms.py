@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
+import torch
 from torch import Tensor
 
 from deeprnn.cells import Cell
@@ -50,9 +51,10 @@ def _entries(given: Any, cells: Sequence[Cell], inputs: Inputs) -> Sequence[Any]
 
 
 def _layer(entry: Any, index: int, cells: Sequence[Cell], inputs: Inputs) -> State | None:
-    cell, name = cells[index], f"state[{index}]"
-    if entry is None:
-        return None
+    cell = cells[index]
+    if entry is None or (isinstance(entry, State) and not inputs.unbatched and _fits_as_it_is(entry, cell, inputs.x)):
+        return entry
+    name = f"state[{index}]"
     if isinstance(entry, Tensor):
         entry = (entry,)
     if isinstance(entry, list | tuple) and _are_tensors(entry):
@@ -61,6 +63,30 @@ def _layer(entry: Any, index: int, cells: Sequence[Cell], inputs: Inputs) -> Sta
         raise TypeError(f"{name} is a {type(entry).__name__}; give {_expected(cells)}.")
     _check(entry, name, f"layer {index + 1} (layers.{index}), {cell.describe()},", cell, inputs)
     return entry.map(lambda part: part.unsqueeze(0)) if inputs.unbatched else entry
+
+
+def _fits_as_it_is(state: State, cell: Cell, x: Tensor) -> bool:
+    """Whether a state is plainly what the layer reads, as what a call returned is; else `_check` says what is wrong."""
+    if cell.directions == 2:
+        reverse = state.reverse
+        if reverse is None or not _fits_one_way(reverse, cell, x):
+            return False
+    elif state.reverse is not None:
+        return False
+    return _fits_one_way(state, cell, x)
+
+
+def _fits_one_way(state: State, cell: Cell, x: Tensor) -> bool:
+    parts, sizes, batch, device = state.parts, cell.state_sizes, x.shape[1], x.device
+    if len(parts) != len(sizes):
+        return False
+    for name, size in sizes.items():
+        part = parts.get(name)
+        if type(part) is not Tensor or part.is_nested or part.shape != (batch, size) or not part.is_floating_point():
+            return False
+        if part.device != device or part.layout is not torch.strided:
+            return False
+    return True
 
 
 def _unstacked(name: str, parts: Sequence[Tensor], cells: Sequence[Cell], inputs: Inputs) -> list[State]:
