@@ -1,6 +1,4 @@
-// The kernels as Python calls them: addresses, sizes and strides are integers, the interpreter's lock is released.
-//
-// The order of the integers is the order of `Order` below; kernels/native/operators.py fills them in.
+// The kernels as Python calls them: records of integers (fields.h), with the interpreter's lock released.
 
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/array.h>
@@ -19,6 +17,7 @@
 #include <thread>
 
 #include "deeprnn.h"
+#include "fields.h"
 
 namespace nb = nanobind;
 
@@ -31,53 +30,11 @@ using deeprnn::Outputs;
 using deeprnn::Parallel;
 using deeprnn::Shape;
 using deeprnn::Strided;
-
-// The order of the integers that make up a call; 0 is the address of what is absent.
-namespace order {
-enum Size { cell, reset_after, phi, T, B, I, H, indices, masked, zoneout, gate_phi, training, sizes };
-enum Input {
-  x,
-  weight_xh,
-  weight_hh,
-  bias,
-  bias_hn,
-  h0,
-  c0,
-  initial_h,
-  initial_c,
-  lengths,
-  restarts,
-  mask,
-  keep_h,
-  keep_c,
-  inputs
-};
-enum Output { hidden, last_h, last_c, cells, saved, outputs };
-enum Given { of_hidden, of_last_h, of_last_c, of_cells, givens };
-enum Wanted {
-  for_x,
-  for_weight_xh,
-  for_weight_hh,
-  for_bias,
-  for_bias_hn,
-  for_h0,
-  for_c0,
-  for_initial_h,
-  for_initial_c,
-  wanteds
-};
-}  // namespace order
-
-using Sizes = std::array<int64_t, order::sizes>;
-using InputAddresses = std::array<uint64_t, order::inputs>;
-using OutputAddresses = std::array<uint64_t, order::outputs>;
-using GivenAddresses = std::array<uint64_t, order::givens>;
-using WantedAddresses = std::array<uint64_t, order::wanteds>;
-// x (t, b, f), then h0, c0, initial_h, initial_c, mask (b, f) each, then keep_h, keep_c (t, b, f) each.
-using Strides = std::array<int64_t, 19>;
+using deeprnn::fields::Integers;
+namespace fields = deeprnn::fields;
 
 template <typename T>
-T* at(uint64_t address) {
+T* at(int64_t address) {
   return reinterpret_cast<T*>(static_cast<uintptr_t>(address));
 }
 
@@ -147,58 +104,82 @@ Parallel parallel() {
   return {count > 1 ? run_on_torch : run_here, count};
 }
 
-void use_threads(uint64_t parallel_for, uint64_t get_num_threads) {
+void use_threads(int64_t parallel_for, int64_t get_num_threads) {
   torch_parallel_for = at<int32_t(int64_t, int64_t, int64_t, void (*)(int64_t, int64_t, void*), void*)>(parallel_for);
   torch_get_num_threads = at<int32_t(uint32_t*)>(get_num_threads);
 }
 
-Shape shape_of(const Sizes& given) {
-  return {.cell = static_cast<deeprnn::CellKind>(given[order::cell]),
-          .reset_after = given[order::reset_after] != 0,
-          .phi = static_cast<deeprnn::Phi>(given[order::phi]),
-          .gate_phi = static_cast<deeprnn::Phi>(given[order::gate_phi]),
-          .T = given[order::T],
-          .B = given[order::B],
-          .I = given[order::I],
-          .H = given[order::H],
-          .indices = given[order::indices] != 0,
-          .masked = given[order::masked] != 0,
-          .zoneout = given[order::zoneout] != 0,
-          .training = given[order::training] != 0,
+Shape shape_of(const Integers<fields::Sizes>& given) {
+  const auto sizes = fields::read<fields::Sizes>(given);
+  return {.cell = static_cast<deeprnn::CellKind>(sizes.cell),
+          .reset_after = sizes.reset_after != 0,
+          .phi = static_cast<deeprnn::Phi>(sizes.phi),
+          .gate_phi = static_cast<deeprnn::Phi>(sizes.gate_phi),
+          .T = sizes.T,
+          .B = sizes.B,
+          .I = sizes.I,
+          .H = sizes.H,
+          .indices = sizes.indices != 0,
+          .masked = sizes.masked != 0,
+          .zoneout = sizes.zoneout != 0,
+          .training = sizes.training != 0,
           .threads = parallel().threads};
 }
 
-Inputs inputs_of(const Shape& shape, const InputAddresses& given, const Strides& strides, bool reverse) {
-  const auto rows = [&](order::Input which, int first) {
-    return Strided{at<const float>(given[which]), 0, strides[first], strides[first + 1]};
-  };
-  const auto steps = [&](order::Input which, int first) {
-    return Strided{at<const float>(given[which]), strides[first], strides[first + 1], strides[first + 2]};
-  };
-  return {.x = shape.indices ? Strided{} : steps(order::x, 0),
-          .indices = shape.indices ? at<const int64_t>(given[order::x]) : nullptr,
-          .weight_xh = at<const float>(given[order::weight_xh]),
-          .weight_hh = at<const float>(given[order::weight_hh]),
-          .bias = at<const float>(given[order::bias]),
-          .bias_hn = at<const float>(given[order::bias_hn]),
-          .h0 = rows(order::h0, 3),
-          .c0 = rows(order::c0, 5),
-          .initial_h = rows(order::initial_h, 7),
-          .initial_c = rows(order::initial_c, 9),
-          .lengths = at<const int64_t>(given[order::lengths]),
-          .restarts = at<const uint8_t>(given[order::restarts]),
-          .mask = rows(order::mask, 11),
-          .keep_h = steps(order::keep_h, 13),
-          .keep_c = steps(order::keep_c, 16),
-          .reverse = reverse};
+#define DEEPRNN_STEPS(name) \
+  Strided { at<const float>(in.name), in.name##_t, in.name##_b, in.name##_f }
+#define DEEPRNN_ROWS(name) \
+  Strided { at<const float>(in.name), 0, in.name##_b, in.name##_f }
+
+Inputs inputs_of(const Integers<fields::Sizes>& sizes, const Integers<fields::Inputs>& given) {
+  const auto of = fields::read<fields::Sizes>(sizes);
+  const auto in = fields::read<fields::Inputs>(given);
+  return {.x = of.indices != 0 ? Strided{} : DEEPRNN_STEPS(x),
+          .indices = of.indices != 0 ? at<const int64_t>(in.x) : nullptr,
+          .weight_xh = at<const float>(in.weight_xh),
+          .weight_hh = at<const float>(in.weight_hh),
+          .bias = at<const float>(in.bias),
+          .bias_hn = at<const float>(in.bias_hn),
+          .h0 = DEEPRNN_ROWS(h0),
+          .c0 = DEEPRNN_ROWS(c0),
+          .initial_h = DEEPRNN_ROWS(initial_h),
+          .initial_c = DEEPRNN_ROWS(initial_c),
+          .lengths = at<const int64_t>(in.lengths),
+          .restarts = at<const uint8_t>(in.restarts),
+          .mask = DEEPRNN_ROWS(mask),
+          .keep_h = DEEPRNN_STEPS(keep_h),
+          .keep_c = DEEPRNN_STEPS(keep_c),
+          .reverse = of.reverse != 0};
 }
 
-Outputs outputs_of(const OutputAddresses& given) {
-  return {.hidden = at<float>(given[order::hidden]),
-          .cells = at<float>(given[order::cells]),
-          .last_h = at<float>(given[order::last_h]),
-          .last_c = at<float>(given[order::last_c]),
-          .saved = at<float>(given[order::saved])};
+#undef DEEPRNN_STEPS
+#undef DEEPRNN_ROWS
+
+Outputs outputs_of(const Integers<fields::Outputs>& given) {
+  const auto out = fields::read<fields::Outputs>(given);
+  return {.hidden = at<float>(out.hidden),
+          .cells = at<float>(out.cells),
+          .last_h = at<float>(out.last_h),
+          .last_c = at<float>(out.last_c),
+          .saved = at<float>(out.saved)};
+}
+
+Gradients gradients_of(const Integers<fields::Given>& given, const Integers<fields::Wanted>& wanted) {
+  const auto reaching = fields::read<fields::Given>(given);
+  const auto to = fields::read<fields::Wanted>(wanted);
+  return {.hidden = at<const float>(reaching.of_hidden),
+          .cells = at<const float>(reaching.of_cells),
+          .last_h = at<const float>(reaching.of_last_h),
+          .last_c = at<const float>(reaching.of_last_c),
+          .x = at<float>(to.x),
+          .weight_xh = at<float>(to.weight_xh),
+          .weight_hh = at<float>(to.weight_hh),
+          .bias = at<float>(to.bias),
+          .bias_hn = at<float>(to.bias_hn),
+          .h0 = at<float>(to.h0),
+          .c0 = at<float>(to.c0),
+          .initial_h = at<float>(to.initial_h),
+          .initial_c = at<float>(to.initial_c)};
 }
 
 // Memory of one call. Raises MemoryError where there is none.
@@ -264,17 +245,17 @@ void note_threads(bool prompt) {
   crowded_until.store(now + Clock::duration(kCrowded).count(), std::memory_order_relaxed);
 }
 
-void pack(int32_t isa, const Sizes& sizes, const InputAddresses& inputs, uint64_t packed) {
+void pack(int32_t isa, const Integers<fields::Sizes>& sizes, const Integers<fields::Inputs>& inputs, int64_t packed) {
   const nb::gil_scoped_release release;
   const Shape shape = shape_of(sizes);
-  deeprnn::pack(static_cast<Isa>(isa), shape, inputs_of(shape, inputs, {}, false), at<float>(packed), parallel());
+  deeprnn::pack(static_cast<Isa>(isa), shape, inputs_of(sizes, inputs), at<float>(packed), parallel());
 }
 
-void forward(int32_t isa, const Sizes& sizes, const InputAddresses& addresses, const Strides& strides, bool reverse,
-             uint64_t packed, const OutputAddresses& outputs) {
+void forward(int32_t isa, const Integers<fields::Sizes>& sizes, const Integers<fields::Inputs>& given, int64_t packed,
+             const Integers<fields::Outputs>& outputs) {
   Shape shape = shape_of(sizes);
   shape.threads = threads_to_ask();
-  const Inputs inputs = inputs_of(shape, addresses, strides, reverse);
+  const Inputs inputs = inputs_of(sizes, given);
   check_values(shape, inputs);
   const nb::gil_scoped_release release;
   const auto which = static_cast<Isa>(isa);
@@ -283,35 +264,40 @@ void forward(int32_t isa, const Sizes& sizes, const InputAddresses& addresses, c
       deeprnn::forward(which, shape, inputs, at<const float>(packed), outputs_of(outputs), scratch.data(), parallel()));
 }
 
-void backward(int32_t isa, const Sizes& sizes, const InputAddresses& addresses, const Strides& strides, bool reverse,
-              const OutputAddresses& outputs, const GivenAddresses& given, const WantedAddresses& wanted) {
+void backward(int32_t isa, const Integers<fields::Sizes>& sizes, const Integers<fields::Inputs>& given,
+              const Integers<fields::Outputs>& outputs, const Integers<fields::Given>& reaching,
+              const Integers<fields::Wanted>& wanted) {
   Shape shape = shape_of(sizes);
   shape.threads = threads_to_ask();
-  const Inputs inputs = inputs_of(shape, addresses, strides, reverse);
+  const Inputs inputs = inputs_of(sizes, given);
   check_values(shape, inputs);
-  const Gradients gradients{.hidden = at<const float>(given[order::of_hidden]),
-                            .cells = at<const float>(given[order::of_cells]),
-                            .last_h = at<const float>(given[order::of_last_h]),
-                            .last_c = at<const float>(given[order::of_last_c]),
-                            .x = at<float>(wanted[order::for_x]),
-                            .weight_xh = at<float>(wanted[order::for_weight_xh]),
-                            .weight_hh = at<float>(wanted[order::for_weight_hh]),
-                            .bias = at<float>(wanted[order::for_bias]),
-                            .bias_hn = at<float>(wanted[order::for_bias_hn]),
-                            .h0 = at<float>(wanted[order::for_h0]),
-                            .c0 = at<float>(wanted[order::for_c0]),
-                            .initial_h = at<float>(wanted[order::for_initial_h]),
-                            .initial_c = at<float>(wanted[order::for_initial_c])};
+  const Gradients gradients = gradients_of(reaching, wanted);
   const nb::gil_scoped_release release;
   const auto which = static_cast<Isa>(isa);
   Scratch scratch(deeprnn::backward_scratch_floats(which, shape, inputs, gradients));
   note_threads(deeprnn::backward(which, shape, inputs, outputs_of(outputs), gradients, scratch.data(), parallel()));
 }
 
-uint64_t checksum(int32_t isa, const Sizes& sizes, const InputAddresses& inputs) {
+uint64_t checksum(int32_t isa, const Integers<fields::Sizes>& sizes, const Integers<fields::Inputs>& inputs) {
   const nb::gil_scoped_release release;
   const Shape shape = shape_of(sizes);
-  return deeprnn::checksum(static_cast<Isa>(isa), shape, inputs_of(shape, inputs, {}, false), parallel());
+  return deeprnn::checksum(static_cast<Isa>(isa), shape, inputs_of(sizes, inputs), parallel());
+}
+
+// Each record's field names, by the record's name.
+nb::dict field_names() {
+  nb::dict names;
+  const auto tell = [&]<typename Record>(const char* record, const Record&) {
+    nb::list of_record;
+    for (const char* name : Record::kNames) of_record.append(name);
+    names[record] = nb::tuple(of_record);
+  };
+  tell("sizes", fields::Sizes{});
+  tell("inputs", fields::Inputs{});
+  tell("outputs", fields::Outputs{});
+  tell("given", fields::Given{});
+  tell("wanted", fields::Wanted{});
+  return names;
 }
 
 }  // namespace
@@ -319,29 +305,30 @@ uint64_t checksum(int32_t isa, const Sizes& sizes, const InputAddresses& inputs)
 NB_MODULE(_native, module) {
   module.def("best_isa", [] { return static_cast<int32_t>(deeprnn::best_isa()); });
   module.def("supported", [](int32_t isa) { return deeprnn::supported(static_cast<Isa>(isa)); });
+  module.def("fields", &field_names);
   module.def("use_threads", &use_threads);
   module.def("threads", [] { return parallel().threads; });
-  module.def("packed_floats", [](int32_t isa, const Sizes& sizes) {
+  module.def("packed_floats", [](int32_t isa, const Integers<fields::Sizes>& sizes) {
     return deeprnn::packed_floats(static_cast<Isa>(isa), shape_of(sizes));
   });
-  module.def("saved_floats", [](int32_t isa, const Sizes& sizes) {
+  module.def("saved_floats", [](int32_t isa, const Integers<fields::Sizes>& sizes) {
     return deeprnn::saved_floats(static_cast<Isa>(isa), shape_of(sizes));
   });
   module.def("pack", &pack);
   module.def("forward", &forward);
   module.def("backward", &backward);
   module.def("checksum", &checksum);
-  module.def("map", [](int32_t isa, int32_t phi, uint64_t in, uint64_t out, int64_t n) {
+  module.def("map", [](int32_t isa, int32_t phi, int64_t in, int64_t out, int64_t n) {
     deeprnn::map(static_cast<Isa>(isa), static_cast<deeprnn::Phi>(phi), at<const float>(in), at<float>(out), n);
   });
-  module.def("map_derivative", [](int32_t isa, int32_t phi, uint64_t kept, uint64_t out, int64_t n) {
+  module.def("map_derivative", [](int32_t isa, int32_t phi, int64_t kept, int64_t out, int64_t n) {
     deeprnn::map_derivative(static_cast<Isa>(isa), static_cast<deeprnn::Phi>(phi), at<const float>(kept),
                             at<float>(out), n);
   });
-  module.def("map_exp", [](int32_t isa, uint64_t in, uint64_t out, int64_t n) {
+  module.def("map_exp", [](int32_t isa, int64_t in, int64_t out, int64_t n) {
     deeprnn::map_exp(static_cast<Isa>(isa), at<const float>(in), at<float>(out), n);
   });
-  module.def("map_log1p", [](int32_t isa, uint64_t in, uint64_t out, int64_t n) {
+  module.def("map_log1p", [](int32_t isa, int64_t in, int64_t out, int64_t n) {
     deeprnn::map_log1p(static_cast<Isa>(isa), at<const float>(in), at<float>(out), n);
   });
   module.def("fma_peak_gflops", [](int32_t isa, int threads) {

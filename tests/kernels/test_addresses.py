@@ -15,7 +15,7 @@ from torch.func import grad
 
 from deeprnn import GRU, LSTM, Cell, Elman
 from deeprnn.kernels.native import operators
-from deeprnn.kernels.native.operators import READ
+from deeprnn.kernels.native.fields import DIFFERENTIABLE, READ
 
 T, B, I, H = 5, 3, 4, 6  # noqa: E741  # the legend's names
 CELLS: list[Cell] = [Elman(H), GRU(H), LSTM(H)]
@@ -104,7 +104,7 @@ def run(cell: Cell, name: str, way: Way) -> list[Tensor]:
     after = dict(zip(OUTPUTS, (hidden, cells, saved, hidden, state, state if lstm else None, cells), strict=True))
     if name in after:
         after[name] = way(after[name])
-    wanted = [tensor is not None for tensor in read[: operators.DIFFERENTIABLE]]
+    wanted = [tensor is not None for tensor in read[: len(DIFFERENTIABLE)]]
     return [*outputs, *operators.backward(*read, *after.values(), *kind, wanted)]
 
 

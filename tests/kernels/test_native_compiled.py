@@ -11,6 +11,7 @@ from torch import Tensor
 
 from deeprnn import GRU, LSTM, Cell, DeepRNN, Elman, kernels
 from deeprnn.kernels.native import extension, kernel, operators
+from deeprnn.kernels.native.fields import DIFFERENTIABLE, Given, Kind, Sizes, forward_arguments
 from deeprnn.kernels.native.operators import CALLS
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch.compile's own
@@ -47,13 +48,14 @@ def test_opcheck(call: Call) -> None:
     tests = ("test_schema", "test_faketensor", "test_aot_dispatch_static")
     torch.library.opcheck(torch.ops.deeprnn.forward.default, given_, test_utils=tests)
     torch.library.opcheck(torch.ops.deeprnn.forward.default, (*given_[:-1], False), test_utils=tests)
-    outputs = operators.forward(*given_)
-    cells = outputs[3] if len(outputs) == 5 else None
-    reaching = (torch.randn_like(outputs[0]), None, None, None)
-    read, kind = given_[: len(operators.READ)], given_[len(operators.READ) : -2]
-    wanted = [tensor is not None for tensor in read[: operators.DIFFERENTIABLE]]
+    named = forward_arguments(given_)
+    outputs = operators.outputs_by_name(
+        operators.forward(*given_), named.kind.cell, named.return_cell_states, training=named.training
+    )
+    reaching = Given(torch.randn_like(outputs.hidden), None, None, None)
+    wanted = [getattr(named.read, name) is not None for name in DIFFERENTIABLE]
     wanted[0] = wanted[0] and not call.integers
-    backward = (*read, outputs[0], cells, outputs[-1], *reaching, *kind, wanted)
+    backward = (*named.read, outputs.hidden, outputs.cells, outputs.saved, *reaching, *named.kind, wanted)
     torch.library.opcheck(torch.ops.deeprnn.backward.default, backward, test_utils=tests)
     ran = CALLS - before
     assert ran["forward"] > 0
@@ -132,14 +134,15 @@ def test_export_runs_native() -> None:
 @pytest.mark.parametrize("cell", CELLS, ids=lambda cell: cell.describe())
 def test_sizes_follow_t_and_b(cell: Cell) -> None:
     """What `saved` takes is so much for a step of a row, and packed weights lie the same way for every T and B."""
-    codes, extra = kernel._codes(cell), (5, 37, 0, 0, 0, 1)
+    kind = Kind(*kernel._codes(cell), reverse=False)
+    one_step = Sizes(**kind._asdict(), T=1, B=1, I=5, H=37, indices=0, masked=0, zoneout=0, training=1)
     module = extension.native()
     for isa in range(len(kernels.info().available)):
-        one = module.saved_floats(isa, (*codes, 1, 1, *extra))
-        packed = module.packed_floats(isa, (*codes, 1, 1, *extra))
+        one, packed = module.saved_floats(isa, one_step), module.packed_floats(isa, one_step)
         for steps, rows in ((1, 7), (3, 1), (17, 33), (100, 64)):
-            assert module.saved_floats(isa, (*codes, steps, rows, *extra)) == steps * rows * one
-            assert module.packed_floats(isa, (*codes, steps, rows, *extra)) == packed
+            sizes = one_step._replace(T=steps, B=rows)
+            assert module.saved_floats(isa, sizes) == steps * rows * one
+            assert module.packed_floats(isa, sizes) == packed
 
 
 def test_values_are_checked_where_no_one_looked_before() -> None:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 
 from deeprnn import GRU, LSTM, Cell, DeepRNN, Elman, State
-from deeprnn.kernels.native import operators
+from deeprnn.kernels.native.fields import READ
 
 CELLS = [
     Elman(7),
@@ -63,7 +63,7 @@ def test_a_trace_is_the_net(cell: Cell, mode: str) -> None:
 
 @pytest.mark.parametrize("operator", [torch.ops.deeprnn.forward.default, torch.ops.deeprnn.backward.default])
 def test_no_graph_names_an_instruction_set(operator: torch._ops.OpOverload) -> None:
-    assert operator._schema.arguments[0].name == operators.READ[0]
+    assert operator._schema.arguments[0].name == READ[0]
     assert not any("isa" in argument.name for argument in operator._schema.arguments)
 
 

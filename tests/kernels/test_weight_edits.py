@@ -10,6 +10,7 @@ from torch import Tensor
 
 from deeprnn import GRU, LSTM, Cell, DeepRNN, Elman, kernels
 from deeprnn.kernels.native import extension, packed
+from deeprnn.kernels.native.fields import Sizes
 
 Edit = Callable[[Tensor, torch.Generator], None]
 
@@ -104,10 +105,11 @@ def test_every_edit_is_seen(cell: Cell, width: int, name: str, edit: str, seed: 
 def checksum_of(weight: Tensor) -> int:
     """The checksum of a call whose only weight that matters is this one."""
     rows, columns = weight.shape[0], weight.numel() // weight.shape[0]
-    sizes = (0, 0, 0, 1, 1, columns, rows, 0, 0, 0, 0)
-    zeros = torch.zeros(rows, rows)
-    addresses = (0, weight.data_ptr(), zeros.data_ptr(), *(0,) * 11)
-    return extension.native().checksum(extension.isa(), sizes, addresses)
+    absent = dict.fromkeys(Sizes._fields, 0)
+    sizes = Sizes(**absent | {"T": 1, "B": 1, "I": columns, "H": rows})
+    zeros, names = torch.zeros(rows, rows), extension.native().fields()["inputs"]
+    inputs = dict.fromkeys(names, 0) | {"weight_xh": weight.data_ptr(), "weight_hh": zeros.data_ptr()}
+    return extension.native().checksum(extension.isa(), sizes, tuple(inputs.values()))
 
 
 @pytest.mark.usefixtures("isa", "threads")

@@ -9,21 +9,37 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
-from deeprnn.kernels.native.operators import DIFFERENTIABLE, READ
+from deeprnn.kernels.native.fields import DIFFERENTIABLE, READ, Given, Kept, Read, backward_arguments
+from deeprnn.kernels.native.operators import outputs_by_name
 
 Dims: TypeAlias = Sequence[int | None]
 
-_WEIGHTS = slice(1, 5)
-_AXES: tuple[int | None, ...] = (1, None, None, None, None, 0, 0, 0, 0, 0, 1, 0, 1, 1)
-"""Where each tensor of `READ` has its batch axis."""
-_OUTPUT_AXES = (1, 0, 0, 1)
-"""The same for hidden, last_h, last_c, cells."""
+_WEIGHTS = tuple(READ.index(name) for name in ("weight_xh", "weight_hh", "bias", "bias_hn"))
+_AXES = Read(
+    x=1,
+    weight_xh=None,
+    weight_hh=None,
+    bias=None,
+    bias_hn=None,
+    h0=0,
+    c0=0,
+    initial_h=0,
+    initial_c=0,
+    lengths=0,
+    restarts=1,
+    mask=0,
+    keep_h=1,
+    keep_c=1,
+)
+"""Where each tensor has its batch axis."""
+_OUTPUT_AXES = Given(of_hidden=1, of_last_h=0, of_last_c=0, of_cells=1)
+"""The same for the outputs and their gradients."""
 
 
 def forward(function: Any, size: int, in_dims: Dims, arguments: Sequence[Any]) -> tuple[Any, Any]:
     """`_Forward` over `size` samples, as `Function.vmap` wants it: the outputs, and where their samples lie."""
     read, dims, rest = arguments[: len(READ)], in_dims[: len(READ)], arguments[len(READ) :]
-    if _any_batched(dims[_WEIGHTS]):
+    if _any_weight_batched(dims):
         samples = [function.apply(*_sample(read, dims, n), *rest) for n in range(size)]
         return _stacked(samples)
     outputs = function.apply(*_fold(read, dims, _AXES, size), *rest)
@@ -39,25 +55,26 @@ def backward(
     forward_function: Any, function: Any, size: int, in_dims: Dims, arguments: Sequence[Any]
 ) -> tuple[Any, Any]:
     """`_Backward` over `size` samples."""
-    first, last = len(READ) + 3, len(READ) + 7
-    read, read_dims = arguments[: len(READ)], in_dims[: len(READ)]
-    cells, given, given_dims = arguments[len(READ) + 1], arguments[first:last], in_dims[first:last]
-    *kind, wanted = arguments[last:]
+    call, dims = backward_arguments(arguments), backward_arguments(in_dims)
+    return_cell_states = call.kept.cells is not None
 
     def run(read: Sequence[Any], given: Sequence[Any]) -> tuple[Tensor, ...]:
-        outputs = forward_function.apply(*read, *kind, cells is not None, True)
-        again = (outputs[0], outputs[3] if cells is not None else None, outputs[-1])
-        return function.apply(*read, *again, *given, *kind, wanted)
+        outputs = forward_function.apply(*read, *call.kind, return_cell_states, True)
+        again = outputs_by_name(outputs, call.kind.cell, return_cell_states, training=True)
+        kept = Kept(again.hidden, again.cells, again.saved)
+        return function.apply(*read, *kept, *given, *call.kind, call.wanted)
 
-    if _any_batched(read_dims[_WEIGHTS]) or any(wanted[_WEIGHTS]):
-        return _stacked([run(_sample(read, read_dims, n), _sample(given, given_dims, n)) for n in range(size)])
-    gradients = run(_fold(read, read_dims, _AXES, size), _fold(given, given_dims, _OUTPUT_AXES, size))
-    axes = [axis for axis, want in zip(_AXES[:DIFFERENTIABLE], wanted, strict=True) if want and axis is not None]
+    if _any_weight_batched(dims.read) or any(call.wanted[place] for place in _WEIGHTS):
+        samples = range(size)
+        return _stacked([run(_sample(call.read, dims.read, n), _sample(call.given, dims.given, n)) for n in samples])
+    gradients = run(_fold(call.read, dims.read, _AXES, size), _fold(call.given, dims.given, _OUTPUT_AXES, size))
+    differentiable = zip(_AXES[: len(DIFFERENTIABLE)], call.wanted, strict=True)
+    axes = [axis for axis, want in differentiable if want and axis is not None]
     return tuple(_unfold(gradient, axis, size) for gradient, axis in zip(gradients, axes, strict=True)), tuple(axes)
 
 
-def _any_batched(dims: Dims) -> bool:
-    return any(dim is not None for dim in dims)
+def _any_weight_batched(dims: Dims) -> bool:
+    return any(dims[place] is not None for place in _WEIGHTS)
 
 
 def _sample(tensors: Sequence[Any], dims: Dims, n: int) -> list[Any]:

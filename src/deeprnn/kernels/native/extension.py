@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 
 import torch
 
+from deeprnn.kernels.native import fields
+
 try:
     from deeprnn.kernels import _native as _loaded  # pyright: ignore
 except ImportError as error:
@@ -143,6 +145,7 @@ _available = tuple(
 )
 
 if _loaded is not None:
+    fields.compare(getattr(_loaded, "fields", dict)())
     _use_torch_threads()
     if hasattr(os, "register_at_fork"):
         # A forked child has the parent's pool in name only: waiting for its threads would never end.

@@ -12,7 +12,16 @@ from deeprnn.cells import GRU, LSTM, Cell, Elman
 from deeprnn.kernels import reference, vmapped
 from deeprnn.kernels.interface import CallSpec, LayerCall, LayerOutput, is_recorded, transforms
 from deeprnn.kernels.native import extension, operators
-from deeprnn.kernels.native.operators import DIFFERENTIABLE, READ
+from deeprnn.kernels.native.fields import (
+    DIFFERENTIABLE,
+    READ,
+    Given,
+    Kept,
+    Kind,
+    Read,
+    backward_arguments,
+    forward_arguments,
+)
 from deeprnn.state import State
 
 NAME = "native"
@@ -53,7 +62,7 @@ def why_not(spec: CallSpec) -> str | None:
 def run(call: LayerCall) -> LayerOutput:
     """The layer in one call. See `LayerCall` for the meaning of each part."""
     tensors = _tensors(call)
-    kind = (*_codes(call.cell), call.reverse)
+    kind = Kind(*_codes(call.cell), call.reverse)
     transformed = bool(transforms())
     # A tensor under vmap doesn't tell whether the one below it requires a gradient.
     training = torch.is_grad_enabled() and (transformed or any(t is not None and t.requires_grad for t in tensors))
@@ -63,14 +72,12 @@ def run(call: LayerCall) -> LayerOutput:
         outputs = _apply(_Forward, *tensors, *kind, call.return_cell_states, training)
     else:
         outputs = operators.forward(*tensors, *kind, call.return_cell_states, training)
-    hidden, last_h = outputs[:2]
-    if call.cell.cell_state is None:
-        return LayerOutput(hidden, State(h=last_h))
-    return LayerOutput(hidden, State(h=last_h, c=outputs[2]), outputs[3] if call.return_cell_states else None)
+    named = operators.outputs_by_name(outputs, kind.cell, call.return_cell_states, training=False)
+    return LayerOutput(named.hidden, _state(named.last_h, named.last_c), named.cells)
 
 
-def _tensors(call: LayerCall) -> tuple[Tensor | None, ...]:
-    """`READ` of a call."""
+def _tensors(call: LayerCall) -> Read:
+    """What the operators read of a call."""
     weights, state, zoneout = call.weights, call.state.parts, call.zoneout
     initial = call.initial if call.restarts is not None else None
     weight_hh = weights["weight_hh"]
@@ -85,21 +92,21 @@ def _tensors(call: LayerCall) -> tuple[Tensor | None, ...]:
             initial = initial.map(torch.clone)
     restart_to = {} if initial is None else initial.parts
     keep = {} if zoneout is None else zoneout.parts
-    return (
-        call.x,
-        weights["weight_xh"],
-        weight_hh,
-        weights.get("bias"),
-        weights.get("bias_hn"),
-        state["h"],
-        state.get("c"),
-        restart_to.get("h"),
-        restart_to.get("c"),
-        call.lengths,
-        call.restarts,
-        call.recurrent_mask,
-        keep.get("h"),
-        keep.get("c"),
+    return Read(
+        x=call.x,
+        weight_xh=weights["weight_xh"],
+        weight_hh=weight_hh,
+        bias=weights.get("bias"),
+        bias_hn=weights.get("bias_hn"),
+        h0=state["h"],
+        c0=state.get("c"),
+        initial_h=restart_to.get("h"),
+        initial_c=restart_to.get("c"),
+        lengths=call.lengths,
+        restarts=call.restarts,
+        mask=call.recurrent_mask,
+        keep_h=keep.get("h"),
+        keep_c=keep.get("c"),
     )
 
 
@@ -109,13 +116,13 @@ def _codes(cell: Cell) -> tuple[int, bool, int, int]:
     return _CELLS.index(type(cell)), isinstance(cell, GRU) and cell.reset_after, phi, sigma
 
 
-def _cell_of(code: int, reset_after: bool, phi: int, gate_phi: int, width: int, bias: bool) -> Cell:
+def _cell_of(kind: Kind, width: int, bias: bool) -> Cell:
     """A cell with the equations that the codes name."""
-    activation, gate_activation = _PHIS[phi], _PHIS[gate_phi]
-    if _CELLS[code] is Elman:
+    activation, gate_activation = _PHIS[kind.phi], _PHIS[kind.gate_phi]
+    if _CELLS[kind.cell] is Elman:
         return Elman(width, activation, bias=bias)
-    if _CELLS[code] is GRU:
-        return GRU(width, reset_after, activation, gate_activation, bias=bias)
+    if _CELLS[kind.cell] is GRU:
+        return GRU(width, kind.reset_after, activation, gate_activation, bias=bias)
     return LSTM(width, activation, gate_activation, bias=bias)
 
 
@@ -128,23 +135,23 @@ class _Forward(Function):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-        *kind, return_cell_states, training = inputs[len(READ) :]
-        ctx.kind = kind
+        given = forward_arguments(inputs)
+        ctx.kind = given.kind
         ctx.set_materialize_grads(False)
-        if not training:
+        if not given.training:
             return
-        cells = output[3] if return_cell_states and kind[0] == _CELLS.index(LSTM) else None
-        ctx.save_for_backward(*inputs[: len(READ)], output[0], cells, output[-1])
-        ctx.mark_non_differentiable(output[-1])
+        outputs = operators.outputs_by_name(output, given.kind.cell, given.return_cell_states, training=True)
+        ctx.save_for_backward(*given.read, *Kept(outputs.hidden, outputs.cells, outputs.saved))
+        ctx.mark_non_differentiable(outputs.saved)
 
     @staticmethod
     def backward(ctx: Any, *of_outputs: Tensor | None) -> tuple[Any, ...]:
-        of_hidden, of_last_h, *rest = of_outputs[:-1]
-        given = (of_hidden, of_last_h, *rest, *(None,) * (2 - len(rest)))
-        wanted = list(ctx.needs_input_grad[:DIFFERENTIABLE])
-        nothing = (None,) * (len(READ) - DIFFERENTIABLE + len(ctx.kind) + 2)
+        of_hidden, of_last_h, *of_rest = of_outputs[:-1]  # there is none of `saved`
+        given = Given(of_hidden, of_last_h, *of_rest, *(None,) * (len(Given._fields) - 2 - len(of_rest)))
+        wanted = list(ctx.needs_input_grad[: len(DIFFERENTIABLE)])
+        nothing = (None,) * (len(ctx.needs_input_grad) - len(DIFFERENTIABLE))
         if all(gradient is None for gradient in given) or not any(wanted):
-            return (None,) * DIFFERENTIABLE + nothing
+            return (None,) * len(ctx.needs_input_grad)
         if any(gradient is not None and _is_batched_by_autograd(gradient) for gradient in given):
             raise RuntimeError(
                 "the compiled kernels have no is_grads_batched=True (vectorize=True); "
@@ -192,16 +199,17 @@ class _Backward(Function):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:  # noqa: ARG004
-        *ctx.kind, ctx.wanted = inputs[len(READ) + 7 :]
+        given = backward_arguments(inputs)
+        ctx.kind, ctx.wanted = given.kind, given.wanted
         ctx.set_materialize_grads(False)
-        ctx.save_for_backward(*inputs[: len(READ)], *inputs[len(READ) + 3 : len(READ) + 7])
+        ctx.save_for_backward(*given.read, *given.given)
 
     @staticmethod
     def backward(ctx: Any, *of_results: Tensor | None) -> tuple[Any, ...]:
-        read, given = ctx.saved_tensors[: len(READ)], ctx.saved_tensors[len(READ) :]
+        read, given = Read(*ctx.saved_tensors[: len(READ)]), Given(*ctx.saved_tensors[len(READ) :])
         of_read, of_given = _second_derivative(read, given, ctx.kind, ctx.wanted, of_results)
-        nothing = (None,) * (len(READ) - DIFFERENTIABLE + 3)
-        return (*of_read, *nothing, *of_given, *(None,) * (len(ctx.kind) + 1))
+        not_differentiable = (None,) * (len(READ) - len(DIFFERENTIABLE) + len(Kept._fields))
+        return (*of_read, *not_differentiable, *of_given, *(None,) * (len(Kind._fields) + 1))
 
     @staticmethod
     def vmap(info: Any, in_dims: tuple[int | None, ...], *arguments: Any) -> tuple[Any, Any]:
@@ -216,7 +224,7 @@ def _apply(function: type[Function], *arguments: Any) -> Any:
 
 
 def _second_derivative(
-    read: Sequence[Any], given: Sequence[Tensor | None], kind: Sequence[Any], wanted: Sequence[bool], of_results: Any
+    read: Read, given: Given, kind: Kind, wanted: Sequence[bool], of_results: Any
 ) -> tuple[list[Tensor | None], list[Tensor | None]]:
     """The derivative of the first derivative, by the reference.
 
@@ -231,8 +239,8 @@ def _second_derivative(
     outputs = [i for i, gradient in enumerate(given) if gradient is not None]
 
     def outputs_of(*values: Tensor) -> tuple[Tensor, ...]:
-        result = reference.run(_call_of(_replaced(read, inputs, values), kind))
-        every = (result.hidden, result.state.h, result.state.parts.get("c"), result.cell_states)
+        result = reference.run(_call_of(Read(*_replaced(read, inputs, values)), kind))
+        every = Given(result.hidden, result.state.h, result.state.parts.get("c"), result.cell_states)
         return tuple(part for i, part in enumerate(every) if i in outputs and part is not None)
 
     def gradients_of(values: Sequence[Tensor], arriving: Sequence[Tensor]) -> tuple[Tensor, ...]:
@@ -246,7 +254,7 @@ def _second_derivative(
     )
     of_values, of_arriving = pull(reaching)
     return (
-        _replaced([None] * DIFFERENTIABLE, inputs, of_values),
+        _replaced([None] * len(DIFFERENTIABLE), inputs, of_values),
         _replaced([None] * len(given), outputs, of_arriving),
     )
 
@@ -258,23 +266,25 @@ def _replaced(tensors: Sequence[Any], places: Sequence[int], values: Sequence[Te
     return replaced
 
 
-def _call_of(read: Sequence[Any], kind: Sequence[Any]) -> LayerCall:
-    """The call that `READ` and the operators' codes describe; c_t is always wanted."""
-    tensors = dict(zip(READ, read, strict=True))
-    code, reset_after, phi, gate_phi, reverse = kind
-    names = ("weight_xh", "weight_hh", "bias", "bias_hn")
-    weights = {name: tensors[name] for name in names if tensors[name] is not None}
+def _call_of(read: Read, kind: Kind) -> LayerCall:
+    """The call that the operators were given; c_t is always wanted."""
+    weights = {
+        "weight_xh": read.weight_xh,
+        "weight_hh": read.weight_hh,
+        "bias": read.bias,
+        "bias_hn": read.bias_hn,
+    }
     return LayerCall(
-        cell=_cell_of(code, reset_after, phi, gate_phi, tensors["weight_hh"].shape[1], tensors["bias"] is not None),
-        weights=weights,
-        x=tensors["x"],
-        state=_state(tensors["h0"], tensors["c0"]),
-        initial=None if tensors["initial_h"] is None else _state(tensors["initial_h"], tensors["initial_c"]),
-        reverse=reverse,
-        lengths=tensors["lengths"],
-        restarts=tensors["restarts"],
-        recurrent_mask=tensors["mask"],
-        zoneout=None if tensors["keep_h"] is None else _state(tensors["keep_h"], tensors["keep_c"]),
+        cell=_cell_of(kind, read.weight_hh.shape[1], read.bias is not None),
+        weights={name: weight for name, weight in weights.items() if weight is not None},
+        x=read.x,
+        state=_state(read.h0, read.c0),
+        initial=None if read.initial_h is None else _state(read.initial_h, read.initial_c),
+        reverse=kind.reverse,
+        lengths=read.lengths,
+        restarts=read.restarts,
+        recurrent_mask=read.mask,
+        zoneout=None if read.keep_h is None else _state(read.keep_h, read.keep_c),
         return_cell_states=True,
     )
 

@@ -1,12 +1,12 @@
 """The compiled kernels as torch operators, `deeprnn::forward` and `deeprnn::backward`: schema, shapes, the call.
 
 They return no views, and are given every tensor of one layer over one sequence in one direction, under the names of
-`Scan`. Which instruction set runs is decided at each call, by the machine that runs it. Gradients are `native.py`'s; it
-gives the forward operator its autograd kernel. Integers go to csrc/bind.cpp in the order that it states.
+`fields.py`. Which instruction set runs is decided at each call, by the machine that runs it. Gradients are
+`kernel.py`'s; it gives the forward operator its autograd kernel.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -15,16 +15,22 @@ from torch.nn import Parameter
 
 from deeprnn.kernels.interface import is_recorded
 from deeprnn.kernels.native import extension
+from deeprnn.kernels.native.fields import (
+    DIFFERENTIABLE,
+    READ,
+    STRIDED_ROWS,
+    STRIDED_STEPS,
+    Given,
+    Kept,
+    Kind,
+    Outputs,
+    Read,
+    Sizes,
+    backward_arguments,
+    forward_arguments,
+)
 from deeprnn.kernels.native.gate import admit
 from deeprnn.kernels.native.packed import packed_weights
-
-READ = (
-    "x", "weight_xh", "weight_hh", "bias", "bias_hn", "h0", "c0", "initial_h", "initial_c",
-    "lengths", "restarts", "mask", "keep_h", "keep_c",
-)  # fmt: skip
-"""The tensors that both operators read, in order. The first `DIFFERENTIABLE` of them have gradients."""
-
-DIFFERENTIABLE = 9
 
 _IN_ROWS = tuple(name.startswith(("weight", "bias")) or name in ("lengths", "restarts") for name in READ)
 """What the kernels want contiguous; of the rest they know the strides."""
@@ -39,26 +45,24 @@ _GATES = (1, 3, 4)
 CALLS: Counter[str] = Counter()
 """How often each operator ran in this process."""
 
-_OPTIONAL = ("bias", "bias_hn", *READ[6:])
-_TENSORS = ", ".join(f"Tensor{'?' if name in _OPTIONAL else ''} {name}" for name in READ)
+_REQUIRED = ("x", "weight_xh", "weight_hh", "h0")
+_TENSORS = ", ".join(f"Tensor{'' if name in _REQUIRED else '?'} {name}" for name in READ)
 _KIND = "int cell, bool reset_after, int phi, int gate_phi, bool reverse"
+_GIVEN = ", ".join(f"Tensor? {name}" for name in Given._fields)
 _LSTM = 2
 
 library = torch.library.Library("deeprnn", "DEF")
-library.define(f"forward({_TENSORS}, {_KIND}, bool wants_cells, bool training) -> Tensor[]")
+library.define(f"forward({_TENSORS}, {_KIND}, bool return_cell_states, bool training) -> Tensor[]")
 library.define(
-    f"backward({_TENSORS}, Tensor hidden, Tensor? cells, Tensor saved, "
-    "Tensor? of_hidden, Tensor? of_last_h, Tensor? of_last_c, Tensor? of_cells, "
-    f"{_KIND}, bool[] wanted) -> Tensor[]"
+    f"backward({_TENSORS}, Tensor hidden, Tensor? cells, Tensor saved, {_GIVEN}, {_KIND}, bool[] wanted) -> Tensor[]"
 )
 
 
 def forward(*arguments: Any) -> list[Tensor]:
-    """(READ..., kind..., wants_cells, training) -> [hidden, last_h, last_c, cells, saved], where there are such.
+    """(READ..., kind..., return_cell_states, training) -> [hidden, last_h, last_c, cells, saved], where there are such.
 
     An LSTM has last_c, and cells if they are wanted; saved is there in training: what the backward pass needs beside
-    the inputs and `hidden`, in an order of its own. `kind` is cell, reset_after, phi, gate_phi, reverse: the integers
-    of csrc/deeprnn.h, and whether steps run from T-1 to 0.
+    the inputs and `hidden`, in an order of its own. `outputs_by_name` names them.
     """
     if _is_direct(arguments[: len(READ)]):
         return _forward(*arguments)
@@ -66,11 +70,11 @@ def forward(*arguments: Any) -> list[Tensor]:
 
 
 def backward(*arguments: Any) -> list[Tensor]:
-    """(READ..., hidden, cells, saved, gradients of hidden, last_h, last_c, cells, kind..., wanted) -> wanted gradients.
+    """(READ..., kept..., given..., kind..., wanted) -> wanted gradients.
 
-    `wanted` says for each of the first `DIFFERENTIABLE` inputs whether its gradient is returned.
+    `wanted` says for each of the inputs of `DIFFERENTIABLE` whether its gradient is returned.
     """
-    if _is_direct(arguments[: len(READ) + 7]):
+    if _is_direct(arguments[: len(READ) + len(Kept._fields) + len(Given._fields)]):
         return _backward(*arguments)
     return torch.ops.deeprnn.backward.default(*arguments)
 
@@ -84,197 +88,200 @@ def _is_direct(tensors: Sequence[Tensor | None]) -> bool:
     return all([t is None or type(t) is Parameter or (type(t) is Tensor and not t.is_neg()) for t in tensors])  # noqa: C419  # a generator takes twice the time
 
 
+def outputs_by_name(outputs: Sequence[Tensor], cell: int, return_cell_states: bool, training: bool) -> Outputs:
+    """What the forward operator returned."""
+    parts = iter(outputs)
+    lstm = cell == _LSTM
+    return Outputs(
+        hidden=next(parts),
+        last_h=next(parts),
+        last_c=next(parts) if lstm else None,
+        cells=next(parts) if lstm and return_cell_states else None,
+        saved=next(parts) if training else None,
+    )
+
+
 def _forward(*arguments: Any) -> list[Tensor]:
-    *given, cell, reset_after, phi, gate_phi, reverse, wants_cells, training = arguments
     CALLS["forward"] += 1
     isa = extension.isa()
-    tensors = _admitted(given, cell)
-    sizes = _sizes(tensors, cell, reset_after, phi, gate_phi, training)
-    addresses = _addresses(tensors)
-    outputs = _new_outputs(tensors, isa, sizes, wants_cells)
-    if 0 in outputs[0].shape:
-        return _unchanged(outputs, tensors, cell)
-    packed = packed_weights(isa, sizes, addresses, given[2], keep=not training)
-    into = _addresses(_by_name(outputs, cell, wants_cells, training))
-    extension.native().forward(isa, sizes, addresses, _strides(tensors), reverse, packed.data_ptr(), into)
-    return outputs
+    given, kind, return_cell_states, training = forward_arguments(arguments)
+    read = _admitted(given, kind)
+    sizes = _sizes(read, kind, training)
+    outputs = _new_outputs(read, isa, sizes, return_cell_states)
+    returned = [output for output in outputs if output is not None]
+    if 0 in (sizes.T, sizes.B, sizes.H):
+        return _unchanged(returned, outputs, read)
+    inputs = _inputs(read)
+    packed = packed_weights(isa, sizes, inputs, given.weight_hh, keep=not training)
+    extension.native().forward(isa, sizes, inputs, packed.data_ptr(), _addresses(outputs))
+    return returned
 
 
 def _backward(*arguments: Any) -> list[Tensor]:
-    *given, cell, reset_after, phi, gate_phi, reverse, wanted = arguments
     CALLS["backward"] += 1
     isa = extension.isa()
-    tensors = _admitted(given[: len(READ)], cell)
-    sizes = _sizes(tensors, cell, reset_after, phi, gate_phi, True)
-    kept, gradients = _admitted_outputs(given[len(READ) :], isa, sizes)
-    results = _new_gradients(tensors, wanted)
+    given_read, given_kept, reaching, kind, wanted = backward_arguments(arguments)
+    read = _admitted(given_read, kind)
+    sizes = _sizes(read, kind, True)
+    kept, reaching = _admitted_outputs(given_kept, reaching, isa, sizes)
+    results = _new_gradients(read, wanted)
     remaining = iter(results)
-    into = [next(remaining) if want else None for want in wanted]
-    if kept[0] is not None and 0 in kept[0].shape:
-        return _passed_through(results, into, gradients)
+    into = {name: next(remaining) if want else None for name, want in zip(DIFFERENTIABLE, wanted, strict=True)}
+    if 0 in (sizes.T, sizes.B, sizes.H):
+        return _passed_through(results, into, reaching)
+    outputs = Outputs(hidden=kept.hidden, cells=kept.cells, saved=kept.saved)
     extension.native().backward(
-        isa,
-        sizes,
-        _addresses(tensors),
-        _strides(tensors),
-        reverse,
-        _addresses(kept),
-        _addresses(gradients),
-        _addresses(into),
+        isa, sizes, _inputs(read), _addresses(outputs), _addresses(reaching), _addresses(into.values())
     )
     return results
 
 
-def _unchanged(outputs: list[Tensor], tensors: Sequence[Any], cell: int) -> list[Tensor]:
+def _unchanged(returned: list[Tensor], outputs: Outputs, read: Read) -> list[Tensor]:
     """No step, or no row: the state after is the one before."""
-    h0, c0 = tensors[5:7]
-    outputs[1].copy_(h0)
-    if cell == _LSTM:
-        outputs[2].copy_(c0)
-    return outputs
+    for last, first in ((outputs.last_h, read.h0), (outputs.last_c, read.c0)):
+        if last is not None and first is not None:
+            last.copy_(first)
+    return returned
 
 
-def _passed_through(
-    results: list[Tensor], into: Sequence[Tensor | None], gradients: Sequence[Tensor | None]
-) -> list[Tensor]:
+def _passed_through(results: list[Tensor], into: Mapping[str, Tensor | None], reaching: Given) -> list[Tensor]:
     """The same for the gradients: what reaches the last state reaches the first."""
     for result in results:
         result.zero_()
-    for state, gradient in zip(into[5:7], gradients[1:3], strict=True):
+    for state, gradient in ((into["h0"], reaching.of_last_h), (into["c0"], reaching.of_last_c)):
         if state is not None and gradient is not None:
             state.copy_(gradient)
     return results
 
 
-def _admitted(given: Sequence[Any], cell: int) -> list[Any]:
-    """`READ` as the kernels may read it."""
-    x = given[0]
-    if x.dim() not in (2, 3) or given[1].dim() != 2 or given[2].dim() != 2:
+def _admitted(given: Read, kind: Kind) -> Read:
+    """The tensors as the kernels may read them."""
+    x, weight_xh, weight_hh = given.x, given.weight_xh, given.weight_hh
+    if x.dim() not in (2, 3) or weight_xh.dim() != 2 or weight_hh.dim() != 2:
         shapes = ", ".join(f"{name} {tuple(tensor.shape)}" for name, tensor in zip(READ[:3], given, strict=False))
         raise ValueError(f"{shapes}: expected x (T, B, I) or (T, B), weight_xh (G*H, I) and weight_hh (G*H, H).")
     steps, batch = x.shape[:2]
     indices = x.dim() == 2
-    features, width = given[1].shape[-1], given[2].shape[-1]
-    height, state, marks, masks = _GATES[cell] * width, (batch, width), (steps, batch), (steps, batch, width)
-    shapes = (
-        marks if indices else (steps, batch, features), (height, features), (height, width), (height,), (width,),
-        state, state, state, state, (batch,), marks, state, masks, masks,
-    )  # fmt: skip
-    dtypes, in_rows = (_DTYPES_INDICES, _IN_ROWS_INDICES) if indices else (_DTYPES, _IN_ROWS)
-    return [
-        tensor if tensor is None else admit(name, tensor, shape, dtype, rows)
-        for name, tensor, shape, dtype, rows in zip(READ, given, shapes, dtypes, in_rows, strict=True)
-    ]
-
-
-def _admitted_outputs(
-    given: Sequence[Any], isa: int, sizes: tuple[int, ...]
-) -> tuple[tuple[Tensor | None, ...], list[Tensor | None]]:
-    """hidden, last_h, last_c, cells, saved as forward left them, where they are read; and the outputs' gradients."""
-    steps, batch, width = sizes[3], sizes[4], sizes[6]
-    sequence, state = (steps, batch, width), (batch, width)
-    shapes = {
-        "hidden": sequence,
-        "cells": sequence,
-        "saved": (steps, batch, _saved_per_step(isa, sizes)),
-        "the gradient of hidden": sequence,
-        "the gradient of last_h": state,
-        "the gradient of last_c": state,
-        "the gradient of cells": sequence,
-    }
-    hidden, cells, saved, *gradients = (
-        None if tensor is None else admit(name, tensor, shape, torch.float32)
-        for tensor, (name, shape) in zip(given, shapes.items(), strict=True)
+    features, width = weight_xh.shape[-1], weight_hh.shape[-1]
+    height, state, marks, masks = _GATES[kind.cell] * width, (batch, width), (steps, batch), (steps, batch, width)
+    shapes = Read(
+        x=marks if indices else (steps, batch, features),
+        weight_xh=(height, features),
+        weight_hh=(height, width),
+        bias=(height,),
+        bias_hn=(width,),
+        h0=state,
+        c0=state,
+        initial_h=state,
+        initial_c=state,
+        lengths=(batch,),
+        restarts=marks,
+        mask=state,
+        keep_h=masks,
+        keep_c=masks,
     )
-    return (hidden, None, None, cells, saved), gradients
+    dtypes, in_rows = (_DTYPES_INDICES, _IN_ROWS_INDICES) if indices else (_DTYPES, _IN_ROWS)
+    return Read(
+        *[
+            tensor if tensor is None else admit(name, tensor, shape, dtype, rows)
+            for name, tensor, shape, dtype, rows in zip(READ, given, shapes, dtypes, in_rows, strict=True)
+        ]
+    )
+
+
+def _admitted_outputs(kept: Kept, reaching: Given, isa: int, sizes: Sizes) -> tuple[Kept, Given]:
+    """What forward left and what reaches its outputs, as the kernels may read them."""
+    sequence, state = (sizes.T, sizes.B, sizes.H), (sizes.B, sizes.H)
+    saved = (sizes.T, sizes.B, _saved_per_step(isa, sizes))
+    of = "the gradient of {}".format
+
+    def admitted(name: str, tensor: Tensor | None, shape: tuple[int, ...]) -> Tensor | None:
+        return None if tensor is None else admit(name, tensor, shape, torch.float32)
+
+    return (
+        Kept(
+            hidden=admitted("hidden", kept.hidden, sequence),
+            cells=admitted("cells", kept.cells, sequence),
+            saved=admitted("saved", kept.saved, saved),
+        ),
+        Given(
+            of_hidden=admitted(of("hidden"), reaching.of_hidden, sequence),
+            of_last_h=admitted(of("last_h"), reaching.of_last_h, state),
+            of_last_c=admitted(of("last_c"), reaching.of_last_c, state),
+            of_cells=admitted(of("cells"), reaching.of_cells, sequence),
+        ),
+    )
 
 
 def _forward_shapes(*arguments: Any) -> list[Tensor]:
-    *given, cell, reset_after, phi, gate_phi, _reverse, wants_cells, training = arguments
-    return _new_outputs(given, extension.isa(), _sizes(given, cell, reset_after, phi, gate_phi, training), wants_cells)
+    read, kind, return_cell_states, training = forward_arguments(arguments)
+    outputs = _new_outputs(read, extension.isa(), _sizes(read, kind, training), return_cell_states)
+    return [output for output in outputs if output is not None]
 
 
 def _backward_shapes(*arguments: Any) -> list[Tensor]:
-    return _new_gradients(arguments, arguments[-1])
+    given = backward_arguments(arguments)
+    return _new_gradients(given.read, given.wanted)
 
 
-def _new_outputs(tensors: Sequence[Any], isa: int, sizes: tuple[int, ...], wants_cells: bool) -> list[Tensor]:
-    cell, _, _, steps, batch, _, width = sizes[:7]
-    like: Tensor = tensors[1]
-    outputs = [like.new_empty((steps, batch, width)), like.new_empty((batch, width))]
-    if cell == _LSTM:
-        outputs.append(like.new_empty((batch, width)))
-        if wants_cells:
-            outputs.append(like.new_empty((steps, batch, width)))
-    if sizes[-1]:
-        outputs.append(like.new_empty((steps, batch, _saved_per_step(isa, sizes))))
-    return outputs
+def _new_outputs(read: Read, isa: int, sizes: Sizes, return_cell_states: bool) -> Outputs:
+    new_empty, lstm = read.weight_xh.new_empty, sizes.cell == _LSTM
+    sequence, state = (sizes.T, sizes.B, sizes.H), (sizes.B, sizes.H)
+    return Outputs(
+        hidden=new_empty(sequence),
+        last_h=new_empty(state),
+        last_c=new_empty(state) if lstm else None,
+        cells=new_empty(sequence) if lstm and return_cell_states else None,
+        saved=new_empty((sizes.T, sizes.B, _saved_per_step(isa, sizes))) if sizes.training else None,
+    )
 
 
-def _saved_per_step(isa: int, sizes: tuple[int, ...]) -> int:
+def _saved_per_step(isa: int, sizes: Sizes) -> int:
     """Floats that a step of a row leaves for the backward pass; T and B may be symbols, and don't matter."""
-    return extension.native().saved_floats(isa, (*sizes[:3], 1, 1, *sizes[5:]))
+    return extension.native().saved_floats(isa, sizes._replace(T=1, B=1))
 
 
-def _new_gradients(tensors: Sequence[Any], wanted: Sequence[bool]) -> list[Tensor]:
-    return [tensors[i].new_empty(tensors[i].shape) for i, want in enumerate(wanted) if want]
+def _new_gradients(read: Read, wanted: Sequence[bool]) -> list[Tensor]:
+    differentiable = zip(read, wanted, strict=False)
+    return [tensor.new_empty(tensor.shape) for tensor, want in differentiable if want and tensor is not None]
 
 
-def _by_name(outputs: list[Tensor], cell: int, wants_cells: bool, training: bool) -> tuple[Tensor | None, ...]:
-    """hidden, last_h, last_c, cells, saved."""
-    parts = iter(outputs)
-    lstm = cell == _LSTM
-    return (
-        next(parts),
-        next(parts),
-        next(parts) if lstm else None,
-        next(parts) if lstm and wants_cells else None,
-        next(parts) if training else None,
+def _sizes(read: Read, kind: Kind, training: bool) -> Sizes:
+    steps, batch = read.x.shape[:2]
+    return Sizes(
+        cell=kind.cell,
+        reset_after=int(kind.reset_after),
+        phi=kind.phi,
+        gate_phi=kind.gate_phi,
+        T=steps,
+        B=batch,
+        I=read.weight_xh.shape[1],
+        H=read.weight_hh.shape[1],
+        indices=int(read.x.dim() == 2),
+        masked=int(read.mask is not None),
+        zoneout=int(read.keep_h is not None),
+        training=int(training),
+        reverse=int(kind.reverse),
     )
 
 
-def _sizes(
-    tensors: Sequence[Any], cell: int, reset_after: bool, phi: int, gate_phi: int, training: bool
-) -> tuple[int, ...]:
-    """What csrc/bind.cpp calls Sizes."""
-    x: Tensor = tensors[0]
-    steps, batch = x.shape[:2]
-    return (
-        cell,
-        int(reset_after),
-        phi,
-        steps,
-        batch,
-        tensors[1].shape[1],
-        tensors[2].shape[1],
-        int(x.dim() == 2),
-        int(tensors[11] is not None),
-        int(tensors[12] is not None),
-        gate_phi,
-        int(training),
-    )
-
-
-def _addresses(tensors: Sequence[Tensor | None]) -> tuple[int, ...]:
+def _addresses(tensors: Iterable[Tensor | None]) -> tuple[int, ...]:
     return tuple([0 if tensor is None else tensor.data_ptr() for tensor in tensors])
 
 
-_NO_ROWS, _NO_STEPS = (0, 0), (0, 0, 0)
+_STRIDED = tuple(
+    [(READ.index(name), (0, 0, 0)) for name in STRIDED_STEPS] + [(READ.index(name), (0, 0)) for name in STRIDED_ROWS]
+)
+"""What has strides, in the order of its fields, and the strides of what is absent, or of indices."""
 
 
-def _strides(tensors: Sequence[Any]) -> tuple[int, ...]:
-    """What csrc/bind.cpp calls Strides."""
-    x, h0, c0, initial_h, initial_c, mask, keep_h, keep_c = (tensors[i] for i in (0, 5, 6, 7, 8, 11, 12, 13))
-    return (
-        *(x.stride() if x.dim() == 3 else _NO_STEPS),
-        *h0.stride(),
-        *(_NO_ROWS if c0 is None else c0.stride()),
-        *(_NO_ROWS if initial_h is None else initial_h.stride()),
-        *(_NO_ROWS if initial_c is None else initial_c.stride()),
-        *(_NO_ROWS if mask is None else mask.stride()),
-        *(_NO_STEPS if keep_h is None else keep_h.stride()),
-        *(_NO_STEPS if keep_c is None else keep_c.stride()),
-    )
+def _inputs(read: Read) -> tuple[int, ...]:
+    """The record `inputs`: each tensor's address, then the strides of those that have any."""
+    record = [0 if tensor is None else tensor.data_ptr() for tensor in read]
+    for place, absent in _STRIDED:
+        tensor = read[place]
+        record += absent if tensor is None or tensor.dim() != len(absent) else tensor.stride()
+    return tuple(record)
 
 
 library.impl("forward", _forward, "CPU")

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from deeprnn.kernels.native import extension
+from deeprnn.kernels.native.fields import READ, Sizes
 
 
 class _Entry(NamedTuple):
@@ -14,6 +15,8 @@ class _Entry(NamedTuple):
     checksum: int
     packed: Tensor
 
+
+_WEIGHT_HH = READ.index("weight_hh")
 
 _kept: dict[tuple[int, ...], _Entry] = {}
 
@@ -23,13 +26,11 @@ def forget_packed() -> None:
     _kept.clear()
 
 
-def packed_weights(
-    isa: int, sizes: tuple[int, ...], addresses: tuple[int, ...], owner: Tensor, *, keep: bool
-) -> Tensor:
+def packed_weights(isa: int, sizes: Sizes, inputs: tuple[int, ...], owner: Tensor, *, keep: bool) -> Tensor:
     """The weights of a layer in the order in which a kernel reads them.
 
     Args:
-        isa, sizes, addresses: as `_native.pack` takes them.
+        isa, sizes, inputs: as `_native.pack` takes them.
         owner: weight_hh; a kept copy is freed with its memory. (A weak reference to the tensor itself would keep
             torch.utils.swap_tensors from swapping it.)
         keep: whether the same weights are likely to come again unchanged. A kept copy is used while a checksum over
@@ -38,20 +39,20 @@ def packed_weights(
     """
     native = extension.native()
     if not keep:
-        return _pack(native, isa, sizes, addresses)
-    checksum = native.checksum(isa, sizes, addresses)
-    # The layout is the same for every T and B, which sizes[3:5] are.
+        return _pack(native, isa, sizes, inputs)
+    checksum = native.checksum(isa, sizes, inputs)
     storage = owner.untyped_storage()
-    key = (addresses[2], isa, *sizes[:3], *sizes[5:])
+    # The layout is the same for every T and B.
+    key = (inputs[_WEIGHT_HH], isa, *sizes._replace(T=0, B=0, reverse=0))
     entry = _kept.get(key)
     if entry is not None and entry.checksum == checksum and entry.alive() is storage:
         return entry.packed
-    packed = _pack(native, isa, sizes, addresses)
+    packed = _pack(native, isa, sizes, inputs)
     _kept[key] = _Entry(weakref.ref(storage, lambda _: _kept.pop(key, None) and None), checksum, packed)
     return packed
 
 
-def _pack(native: Any, isa: int, sizes: tuple[int, ...], addresses: tuple[int, ...]) -> Tensor:
+def _pack(native: Any, isa: int, sizes: Sizes, inputs: tuple[int, ...]) -> Tensor:
     packed = torch.empty(native.packed_floats(isa, sizes), dtype=torch.float32, device="cpu")
-    native.pack(isa, sizes, addresses, packed.data_ptr())
+    native.pack(isa, sizes, inputs, packed.data_ptr())
     return packed
