@@ -7,6 +7,8 @@ of tensors also holds what goes with each of them: its shape, its batch axis.
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from deeprnn.kernels.autograd import Kept
+
 
 class Read(NamedTuple):
     """The tensors that both operators read, in the operators' order."""
@@ -44,14 +46,6 @@ class Outputs(NamedTuple):
     last_c: Any = None
     cells: Any = None
     saved: Any = None
-
-
-class Kept(NamedTuple):
-    """What the backward operator reads of the forward operator's outputs."""
-
-    hidden: Any
-    cells: Any
-    saved: Any
 
 
 class Given(NamedTuple):

@@ -1,26 +1,21 @@
 """The compiled CPU kernels of csrc/: every built-in cell and every named phi, float32, forward and backward."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd import Function
 
 from deeprnn.activations import ACTIVATIONS
 from deeprnn.cells import GRU, LSTM, Cell, Elman
-from deeprnn.kernels import reference, vmapped
+from deeprnn.kernels.autograd import OperatorPair, differentiable
 from deeprnn.kernels.interface import CallSpec, LayerCall, LayerOutput, is_recorded, transforms
 from deeprnn.kernels.native import extension, operators
 from deeprnn.kernels.native.fields import (
     DIFFERENTIABLE,
     READ,
     Given,
-    Kept,
     Kind,
     Read,
-    backward_arguments,
-    forward_arguments,
 )
 from deeprnn.state import State
 
@@ -31,7 +26,23 @@ _CELLS: tuple[type[Cell], ...] = (Elman, GRU, LSTM)
 _PHIS = tuple(ACTIVATIONS)
 """In the order of `Phi` in csrc/deeprnn.h."""
 
-_vjp: Any = torch.func.vjp
+_BATCH_AXES = Read(
+    x=1,
+    weight_xh=None,
+    weight_hh=None,
+    bias=None,
+    bias_hn=None,
+    h0=0,
+    c0=0,
+    initial_h=0,
+    initial_c=0,
+    lengths=0,
+    restarts=1,
+    mask=0,
+    keep_h=1,
+    keep_c=1,
+)
+_GIVEN_AXES = Given(of_hidden=1, of_last_h=0, of_last_c=0, of_cells=1)
 
 
 def why_not(spec: CallSpec) -> str | None:
@@ -69,7 +80,7 @@ def run(call: LayerCall) -> LayerOutput:
     if is_recorded():  # a trace records the operator, which has its own derivative
         outputs = operators.forward(*tensors, *kind, call.return_cell_states, False)
     elif training or transformed:
-        outputs = _apply(_Forward, *tensors, *kind, call.return_cell_states, training)
+        outputs = _differentiable(*tensors, *kind, call.return_cell_states, training)
     else:
         outputs = operators.forward(*tensors, *kind, call.return_cell_states, training)
     named = operators.outputs_by_name(outputs, kind.cell, call.return_cell_states, training=False)
@@ -126,48 +137,6 @@ def _cell_of(kind: Kind, width: int, bias: bool) -> Cell:
     return LSTM(width, activation, gate_activation, bias=bias)
 
 
-class _Forward(Function):
-    """`operators.forward` with its derivative."""
-
-    @staticmethod
-    def forward(*arguments: Any) -> tuple[Tensor, ...]:
-        return tuple(operators.forward(*arguments))
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-        given = forward_arguments(inputs)
-        ctx.kind = given.kind
-        ctx.set_materialize_grads(False)
-        if not given.training:
-            return
-        outputs = operators.outputs_by_name(output, given.kind.cell, given.return_cell_states, training=True)
-        ctx.save_for_backward(*given.read, *Kept(outputs.hidden, outputs.cells, outputs.saved))
-        ctx.mark_non_differentiable(outputs.saved)
-
-    @staticmethod
-    def backward(ctx: Any, *of_outputs: Tensor | None) -> tuple[Any, ...]:
-        of_hidden, of_last_h, *of_rest = of_outputs[:-1]  # there is none of `saved`
-        given = Given(of_hidden, of_last_h, *of_rest, *(None,) * (len(Given._fields) - 2 - len(of_rest)))
-        wanted = list(ctx.needs_input_grad[: len(DIFFERENTIABLE)])
-        nothing = (None,) * (len(ctx.needs_input_grad) - len(DIFFERENTIABLE))
-        if all(gradient is None for gradient in given) or not any(wanted):
-            return (None,) * len(ctx.needs_input_grad)
-        if any(gradient is not None and _is_batched_by_autograd(gradient) for gradient in given):
-            raise RuntimeError(
-                "the compiled kernels have no is_grads_batched=True (vectorize=True); "
-                "use torch.func.jacrev, or deeprnn.kernels.force('reference')."
-            )
-        arguments = (*ctx.saved_tensors, *given, *ctx.kind, wanted)
-        # Only where someone may differentiate further; and torch.compile, which can't, needs the bare operator.
-        further = (torch.is_grad_enabled() or transforms()) and not torch.compiler.is_compiling()
-        remaining = iter(_apply(_Backward, *arguments) if further else operators.backward(*arguments))
-        return (*(next(remaining) if want else None for want in wanted), *nothing)
-
-    @staticmethod
-    def vmap(info: Any, in_dims: tuple[int | None, ...], *arguments: Any) -> tuple[Any, Any]:
-        return vmapped.forward(_Forward, info.batch_size, in_dims, arguments)
-
-
 def _forward_differentiably(*arguments: Any) -> tuple[Tensor, ...]:
     """`deeprnn::forward` where autograd stands before it: in a graph that was traced or exported."""
     *given, training = arguments
@@ -178,92 +147,10 @@ def _forward_differentiably(*arguments: Any) -> tuple[Tensor, ...]:
     ):
         with torch._C._AutoDispatchBelowAutograd():  # pyright: ignore  # no public way
             return tuple(torch.ops.deeprnn.forward.default(*arguments))
-    return tuple(_Forward.apply(*given, True))[:-1]
+    return _differentiable(*given, True)[:-1]
 
 
 operators.library.impl("forward", _forward_differentiably, "AutogradCPU")
-
-
-def _is_batched_by_autograd(gradient: Tensor) -> bool:
-    if torch.compiler.is_compiling():
-        return False
-    return torch._C._functorch.is_legacy_batchedtensor(gradient)  # pyright: ignore  # no public way to ask
-
-
-class _Backward(Function):
-    """`operators.backward` with its derivative, which is the reference's: right to any order, fused only to first."""
-
-    @staticmethod
-    def forward(*arguments: Any) -> tuple[Tensor, ...]:
-        return tuple(operators.backward(*arguments))
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:  # noqa: ARG004
-        given = backward_arguments(inputs)
-        ctx.kind, ctx.wanted = given.kind, given.wanted
-        ctx.set_materialize_grads(False)
-        ctx.save_for_backward(*given.read, *given.given)
-
-    @staticmethod
-    def backward(ctx: Any, *of_results: Tensor | None) -> tuple[Any, ...]:
-        read, given = Read(*ctx.saved_tensors[: len(READ)]), Given(*ctx.saved_tensors[len(READ) :])
-        of_read, of_given = _second_derivative(read, given, ctx.kind, ctx.wanted, of_results)
-        not_differentiable = (None,) * (len(READ) - len(DIFFERENTIABLE) + len(Kept._fields))
-        return (*of_read, *not_differentiable, *of_given, *(None,) * (len(Kind._fields) + 1))
-
-    @staticmethod
-    def vmap(info: Any, in_dims: tuple[int | None, ...], *arguments: Any) -> tuple[Any, Any]:
-        return vmapped.backward(_Forward, _Backward, info.batch_size, in_dims, arguments)
-
-
-def _apply(function: type[Function], *arguments: Any) -> Any:
-    """`function.apply`, without the binding of arguments to names, which takes it as long as all the rest."""
-    if transforms() or torch.compiler.is_compiling():
-        return function.apply(*arguments)
-    return super(Function, function).apply(*arguments)  # pyright: ignore[reportAttributeAccessIssue]  # made in C++
-
-
-def _second_derivative(
-    read: Read, given: Given, kind: Kind, wanted: Sequence[bool], of_results: Any
-) -> tuple[list[Tensor | None], list[Tensor | None]]:
-    """The derivative of the first derivative, by the reference.
-
-    Args:
-        read, given, kind, wanted: as `operators.backward` was given them; `given` the gradients of its outputs.
-        of_results: what reaches each gradient that it returned.
-
-    Returns:
-        What reaches each of the differentiable inputs, and each of the given gradients; None where nothing does.
-    """
-    inputs = [i for i, want in enumerate(wanted) if want]
-    outputs = [i for i, gradient in enumerate(given) if gradient is not None]
-
-    def outputs_of(*values: Tensor) -> tuple[Tensor, ...]:
-        result = reference.run(_call_of(Read(*_replaced(read, inputs, values)), kind))
-        every = Given(result.hidden, result.state.h, result.state.parts.get("c"), result.cell_states)
-        return tuple(part for i, part in enumerate(every) if i in outputs and part is not None)
-
-    def gradients_of(values: Sequence[Tensor], arriving: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        _, pull = _vjp(outputs_of, *values)
-        return pull(tuple(arriving))
-
-    values, arriving = [read[i] for i in inputs], [given[i] for i in outputs]
-    gradients, pull = _vjp(gradients_of, values, arriving)
-    reaching = tuple(
-        torch.zeros_like(gradient) if of is None else of for gradient, of in zip(gradients, of_results, strict=True)
-    )
-    of_values, of_arriving = pull(reaching)
-    return (
-        _replaced([None] * len(DIFFERENTIABLE), inputs, of_values),
-        _replaced([None] * len(given), outputs, of_arriving),
-    )
-
-
-def _replaced(tensors: Sequence[Any], places: Sequence[int], values: Sequence[Tensor]) -> list[Any]:
-    replaced = list(tensors)
-    for place, value in zip(places, values, strict=True):
-        replaced[place] = value
-    return replaced
 
 
 def _call_of(read: Read, kind: Kind) -> LayerCall:
@@ -291,3 +178,21 @@ def _call_of(read: Read, kind: Kind) -> LayerCall:
 
 def _state(h: Tensor, c: Tensor | None) -> State:
     return State(h=h) if c is None else State(h=h, c=c)
+
+
+_differentiable = differentiable(
+    OperatorPair(
+        forward=operators.forward,
+        backward=operators.backward,
+        read=Read,
+        differentiable=len(DIFFERENTIABLE),
+        given=Given,
+        kind=Kind,
+        batch_axes=_BATCH_AXES,
+        given_axes=_GIVEN_AXES,
+        kept_of=operators.kept,
+        call_of=_call_of,
+        given_of=lambda output: Given(output.hidden, output.state.h, output.state.parts.get("c"), output.cell_states),
+    )
+)
+"""The forward operator with its derivatives."""

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import Parameter
 
+from deeprnn.kernels.autograd import Kept
 from deeprnn.kernels.interface import is_recorded
 from deeprnn.kernels.native import extension
 from deeprnn.kernels.native.fields import (
@@ -21,7 +22,6 @@ from deeprnn.kernels.native.fields import (
     STRIDED_ROWS,
     STRIDED_STEPS,
     Given,
-    Kept,
     Kind,
     Outputs,
     Read,
@@ -101,6 +101,12 @@ def outputs_by_name(outputs: Sequence[Tensor], cell: int, return_cell_states: bo
     )
 
 
+def kept(outputs: Sequence[Tensor], kind: Kind, return_cell_states: bool) -> Kept:
+    """Of what the forward operator returned in training, what the backward operator reads."""
+    named = outputs_by_name(outputs, kind.cell, return_cell_states, training=True)
+    return Kept(named.hidden, named.cells, named.saved)
+
+
 def _forward(*arguments: Any) -> list[Tensor]:
     CALLS["forward"] += 1
     isa = extension.isa()
@@ -123,13 +129,13 @@ def _backward(*arguments: Any) -> list[Tensor]:
     given_read, given_kept, reaching, kind, wanted = backward_arguments(arguments)
     read = _admitted(given_read, kind)
     sizes = _sizes(read, kind, True)
-    kept, reaching = _admitted_outputs(given_kept, reaching, isa, sizes)
+    admitted, reaching = _admitted_outputs(given_kept, reaching, isa, sizes)
     results = _new_gradients(read, wanted)
     remaining = iter(results)
     into = {name: next(remaining) if want else None for name, want in zip(DIFFERENTIABLE, wanted, strict=True)}
     if 0 in (sizes.T, sizes.B, sizes.H):
         return _passed_through(results, into, reaching)
-    outputs = Outputs(hidden=kept.hidden, cells=kept.cells, saved=kept.saved)
+    outputs = Outputs(hidden=admitted.hidden, cells=admitted.cell_states, saved=admitted.saved)
     extension.native().backward(
         isa, sizes, _inputs(read), _addresses(outputs), _addresses(reaching), _addresses(into.values())
     )
@@ -201,7 +207,7 @@ def _admitted_outputs(kept: Kept, reaching: Given, isa: int, sizes: Sizes) -> tu
     return (
         Kept(
             hidden=admitted("hidden", kept.hidden, sequence),
-            cells=admitted("cells", kept.cells, sequence),
+            cell_states=admitted("cells", kept.cell_states, sequence),
             saved=admitted("saved", kept.saved, saved),
         ),
         Given(
