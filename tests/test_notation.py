@@ -2,7 +2,7 @@
 
 import pytest
 
-from deeprnn import GRU, LSTM, Elman
+from deeprnn import GRU, LSTM, RGLRU, SLSTM, Elman, IndRNN, LiGRU, MinGRU, MinLSTM
 from deeprnn.notation import EXAMPLE, parse_layers
 
 
@@ -19,6 +19,9 @@ from deeprnn.notation import EXAMPLE, parse_layers
             "lstm:5:gate_activation=hardsigmoid:direction=both",
             [LSTM(5, gate_activation="hardsigmoid", direction="both")],
         ),
+        ("mingru:7 minlstm:7:positive", [MinGRU(7), MinLSTM(7, positive=True)]),
+        ("rglru:7 indrnn:7:tanh:longest=784 ligru:7", [RGLRU(7), IndRNN(7, "tanh", longest=784), LiGRU(7)]),
+        ("slstm:8:heads=4:forget_gate=exp", [SLSTM(8, heads=4, forget_gate="exp")]),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -38,6 +41,11 @@ def test_a_line_names_its_cells(text, cells) -> None:
         ("elman:8:zoneout", "elman:8:zoneout", "zoneout=0.1"),
         ("elman:8:zoneout=much", "elman:8:zoneout=much", "zoneout is a number"),
         ("elman:8:zoneout=1.5", "elman:8:zoneout=1.5", "must be in [0, 1), got 1.5"),
+        ("slstm:8:heads=many", "slstm:8:heads=many", "heads is a whole number, not 'many'"),
+        ("slstm:8:heads=3", "slstm:8:heads=3", "does not divide"),
+        ("slstm:8:heads", "slstm:8:heads", "needs a value, as in heads=1"),
+        ("mingru:8:relu", "mingru:8:relu", "no phi"),
+        ("mingru:8:recurrent_dropout=0.1", "mingru:8:recurrent_dropout=0.1", "no W_hh"),
         ("elman:8:bias=maybe", "elman:8:bias=maybe", "true or false"),
         ("elman:8:relu:tanh", "elman:8:relu:tanh", "given twice"),
         ("elman:8:direction=up", "elman:8:direction=up", "direction is one of"),

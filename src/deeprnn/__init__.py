@@ -13,8 +13,14 @@ if TYPE_CHECKING:
     from deeprnn import kernels as kernels
     from deeprnn.cells import GRU as GRU
     from deeprnn.cells import LSTM as LSTM
+    from deeprnn.cells import RGLRU as RGLRU
+    from deeprnn.cells import SLSTM as SLSTM
     from deeprnn.cells import Cell as Cell
     from deeprnn.cells import Elman as Elman
+    from deeprnn.cells import IndRNN as IndRNN
+    from deeprnn.cells import LiGRU as LiGRU
+    from deeprnn.cells import MinGRU as MinGRU
+    from deeprnn.cells import MinLSTM as MinLSTM
     from deeprnn.deep import DeepRNN as DeepRNN
     from deeprnn.deep import Result as Result
     from deeprnn.diagram import Drawing as Drawing
@@ -25,11 +31,17 @@ if TYPE_CHECKING:
 __all__ = [
     "GRU",
     "LSTM",
+    "RGLRU",
+    "SLSTM",
     "Cell",
     "DeepRNN",
     "DeepState",
     "Drawing",
     "Elman",
+    "IndRNN",
+    "LiGRU",
+    "MinGRU",
+    "MinLSTM",
     "Result",
     "State",
     "analysis",
@@ -47,8 +59,14 @@ _HOME = {
     "Drawing": "diagram",
     "Elman": "cells",
     "GRU": "cells",
+    "IndRNN": "cells",
     "LSTM": "cells",
+    "LiGRU": "cells",
+    "MinGRU": "cells",
+    "MinLSTM": "cells",
+    "RGLRU": "cells",
     "Result": "deep",
+    "SLSTM": "cells",
     "State": "state",
     "analysis": "",
     "cells": "",

@@ -76,8 +76,10 @@ def _parse_cell(text: str, word: str) -> Cell:
 def _parse_option(text: str, word: str, part: str, defaults: Mapping[str, Any]) -> tuple[str, Any]:
     name, equals, value = part.partition("=")
     if not equals:
-        if name in ACTIVATIONS:
+        if name in ACTIVATIONS and "activation" in defaults:
             return "activation", name
+        if name in ACTIVATIONS:
+            raise _error(text, word, f"this cell has no phi to be {name}")
         if isinstance(defaults.get(name), bool):
             return name, True
         if name in defaults:
@@ -90,6 +92,10 @@ def _parse_option(text: str, word: str, part: str, defaults: Mapping[str, Any]) 
         if value.lower() not in ("true", "false"):
             raise _error(text, word, f"{name} is true or false, not {value!r}")
         return name, value.lower() == "true"
+    if isinstance(default, int):
+        if not re.fullmatch(f"[0-9]{{1,{_DIGITS}}}", value):
+            raise _error(text, word, f"{name} is a whole number, not {value!r}")
+        return name, int(value)
     if isinstance(default, float):
         try:
             return name, float(value)

@@ -1,11 +1,13 @@
 """A DeepRNN computed by the oracle, row by row, layer by layer."""
 
+from dataclasses import fields
+
 import numpy as np
 import torch
 from oracle import Layer, Row, Run, run_row
 from torch import Tensor
 
-from deeprnn import Cell, DeepRNN, DeepState, Result
+from deeprnn import Cell, DeepRNN, DeepState, Result, State
 from deeprnn.layer import RecurrentLayer
 
 
@@ -16,6 +18,21 @@ def randomise(net: DeepRNN, seed: int = 0) -> DeepRNN:
         for parameter in net.parameters():
             parameter.copy_(0.6 * torch.randn(parameter.shape, generator=generator, dtype=torch.float64))
     return net
+
+
+def some_state(net: DeepRNN, rows: int, seed: int = 5) -> DeepState:
+    """A state that steps could have left: drawn, and the normaliser n of an sLSTM positive."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def drawn(state: State) -> State:
+        parts = {
+            name: torch.randn(part.shape, dtype=part.dtype, generator=generator) for name, part in state.parts.items()
+        }
+        if "n" in parts:
+            parts["n"] = parts["n"].abs() + 0.5
+        return State.of(parts, None if state.reverse is None else drawn(state.reverse))
+
+    return DeepState(tuple(drawn(state) for state in net.initial_state(rows)))
 
 
 def oracle_result(
@@ -88,12 +105,10 @@ def array(tensor: Tensor) -> np.ndarray:
 
 def _oracle_layer(layer: RecurrentLayer, suffix: str) -> Layer:
     own = {name.removesuffix("_reverse"): array(p) for name, p in layer.named_parameters() if _is_of(name, suffix)}
-    options = {
-        name: getattr(layer.cell, name)
-        for name in ("activation", "gate_activation", "reset_after", "zoneout", "zoneout_cell")
-        if hasattr(layer.cell, name)
-    }
-    return Layer(type(layer.cell).__name__, own, **options)
+    given = {field.name: getattr(layer.cell, field.name) for field in fields(layer.cell)}
+    names = ("activation", "gate_activation", "reset_after", "zoneout", "zoneout_cell")
+    options = {name: given[name] for name in names if name in given}
+    return Layer(type(layer.cell).__name__, own, own=given, **options)
 
 
 def _is_of(name: str, suffix: str) -> bool:

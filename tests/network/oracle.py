@@ -2,8 +2,10 @@
 
 import math
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
+import oracle_cells
 
 PHI = {
     "tanh": np.tanh,
@@ -34,6 +36,20 @@ class Layer:
     reset_after: bool = True
     zoneout: float = 0.0
     zoneout_cell: float = 0.0
+    own: dict[str, Any] = field(default_factory=dict)
+    """The options of the cells in `oracle_cells`."""
+
+    @property
+    def width(self) -> int:
+        return len(self.weights["weight_xh"]) // GATES[self.kind]
+
+    @property
+    def states(self) -> tuple[str, ...]:
+        return STATES.get(self.kind, ("h",))
+
+
+GATES = {"Elman": 1, "GRU": 3, "LSTM": 4, **oracle_cells.GATES}
+STATES = {"LSTM": ("h", "c"), "SLSTM": ("h", "c", "n", "m")}
 
 
 @dataclass
@@ -48,18 +64,20 @@ class Row:
 
 @dataclass
 class Run:
+    """hidden and c_t (T, H), zero beyond the length; cells stays zero where there is no c."""
+
     hidden: np.ndarray
     cells: np.ndarray
     final: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 def run_row(layer: Layer, row: Row, *, backwards: bool) -> Run:
-    """One direction over one row: (T, H) hidden and cells, zero beyond the length, and the final state."""
-    width = layer.weights["weight_hh"].shape[1]
-    zero = {"h": np.zeros(width), "c": np.zeros(width)}
-    initial = {name: layer.weights.get(f"initial_{name}", zero[name]) for name in zero}
+    """One direction over one row."""
+    width = layer.width
+    initial = {name: layer.weights.get(f"initial_{name}", np.zeros(width)) for name in layer.states}
     state = dict(initial if row.given is None else row.given)
     hidden, cells = np.zeros((len(row.x), width)), np.zeros((len(row.x), width))
+    keep = {"h": layer.zoneout, "c": layer.zoneout_cell}
     order = range(row.length)
     for t in reversed(order) if backwards else order:
         # Forward: a document begins at t. Backward: the step just done, t + 1, began a document.
@@ -67,16 +85,16 @@ def run_row(layer: Layer, row: Row, *, backwards: bool) -> Run:
         if begins:
             state = dict(initial)
         new = step(layer, row.x[t], state)
-        state = {
-            "h": layer.zoneout * state["h"] + (1 - layer.zoneout) * new["h"],
-            "c": layer.zoneout_cell * state.get("c", zero["c"]) + (1 - layer.zoneout_cell) * new.get("c", zero["c"]),
-        }
-        hidden[t], cells[t] = state["h"], state["c"]
+        state = {name: keep.get(name, 0) * state[name] + (1 - keep.get(name, 0)) * new[name] for name in layer.states}
+        hidden[t] = state["h"]
+        cells[t] = state.get("c", cells[t])
     return Run(hidden, cells, state)
 
 
 def step(layer: Layer, x: np.ndarray, state: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """One step of the equations."""
+    if layer.kind in oracle_cells.STEPS:
+        return oracle_cells.STEPS[layer.kind](layer.weights, layer.own, x, state)
     phi, sigma, w = PHI[layer.activation], PHI[layer.gate_activation], layer.weights
     h = state["h"]
     from_x = _normed(w["weight_xh"] @ x, layer, "gain_xh") + w.get("bias", 0)

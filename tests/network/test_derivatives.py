@@ -2,11 +2,11 @@
 
 import pytest
 import torch
-from compare import randomise
+from compare import randomise, some_state
 from torch import Tensor
 from torch.autograd import gradcheck, gradgradcheck
 
-from deeprnn import GRU, LSTM, Cell, DeepRNN, DeepState, Elman, kernels
+from deeprnn import GRU, LSTM, RGLRU, SLSTM, Cell, DeepRNN, DeepState, Elman, IndRNN, LiGRU, MinGRU, MinLSTM, kernels
 
 SMOOTH = {
     "elman-tanh": [Elman(3)],
@@ -16,6 +16,10 @@ SMOOTH = {
     "lstm": [LSTM(2)],
     "mixed": [Elman(3, "gelu"), GRU(2), LSTM(2)],
     "both-directions": [LSTM(2, direction="both"), GRU(2, direction="both")],
+    "indrnn-ligru": [IndRNN(3, "tanh"), LiGRU(2, "tanh", direction="both")],
+    "slstm": [SLSTM(2, direction="both")],
+    "slstm-heads": [SLSTM(4, heads=2, forget_gate="exp")],
+    "linear": [MinGRU(2, direction="both"), MinLSTM(2, learn_initial=True), RGLRU(2, zoneout=0.2)],
     "layer-norm": [LSTM(3, layer_norm=True), GRU(3, layer_norm=True), Elman(3, layer_norm=True)],
     "learned-initial-zoneout": [GRU(2, learn_initial=True, zoneout=0.2), LSTM(2, learn_initial=True, zoneout_cell=0.3)],
 }
@@ -32,12 +36,12 @@ def problem(net: DeepRNN) -> tuple[Tensor, list[Tensor], dict[str, Tensor]]:
     def draw(*shape: int) -> Tensor:
         return torch.randn(shape, dtype=torch.float64, generator=generator).requires_grad_()
 
-    states = torch.utils._pytree.tree_leaves(net.initial_state(3))
+    states = torch.utils._pytree.tree_leaves(some_state(net, 3))
     call = {
         "lengths": torch.tensor([4, 2, 3]),
         "resets": torch.tensor([[0, 0, 1], [0, 1, 0], [1, 0, 0], [0, 0, 0]], dtype=torch.bool),
     }
-    return draw(4, 3, 3), [draw(*state.shape) for state in states], call
+    return draw(4, 3, 3), [state.requires_grad_() for state in states], call
 
 
 def everything(net: DeepRNN, call: dict[str, Tensor]):

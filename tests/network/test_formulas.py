@@ -3,11 +3,24 @@
 import numpy as np
 import pytest
 import torch
-from compare import assert_same, oracle_result, randomise, result_arrays
+from compare import assert_same, oracle_result, randomise, result_arrays, some_state
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deeprnn import GRU, LSTM, DeepRNN, DeepState, Elman, kernels
+from deeprnn import (
+    GRU,
+    LSTM,
+    RGLRU,
+    SLSTM,
+    DeepRNN,
+    DeepState,
+    Elman,
+    IndRNN,
+    LiGRU,
+    MinGRU,
+    MinLSTM,
+    kernels,
+)
 from deeprnn.activations import ACTIVATIONS
 
 STACKS = {
@@ -24,6 +37,16 @@ STACKS = {
     "layer-norm": [Elman(5, layer_norm=True), GRU(4, layer_norm=True), LSTM(3, layer_norm=True)],
     "layer-norm-reset-before": [GRU(4, layer_norm=True, reset_after=False, direction="both")],
     "zoneout-in-evaluation": [LSTM(3, zoneout=0.2, zoneout_cell=0.4), GRU(3, zoneout=0.3), Elman(2, zoneout=0.1)],
+    "indrnn": [IndRNN(5), IndRNN(3, "tanh", direction="both", layer_norm=True, zoneout=0.2)],
+    "ligru": [LiGRU(5), LiGRU(3, direction="both", layer_norm=True, learn_initial=True), LiGRU(4, bias=False)],
+    "mingru": [MinGRU(5), MinGRU(3, positive=True, direction="both", learn_initial=True), MinGRU(4, bias=False)],
+    "mingru-options": [MinGRU(4, layer_norm=True, zoneout=0.3), MinGRU(2, direction="reverse")],
+    "minlstm": [MinLSTM(5), MinLSTM(3, positive=True, direction="both", learn_initial=True), MinLSTM(4, bias=False)],
+    "minlstm-options": [MinLSTM(4, layer_norm=True, zoneout=0.3), MinLSTM(2, direction="reverse")],
+    "rglru": [RGLRU(5), RGLRU(3, direction="both", learn_initial=True), RGLRU(4, bias=False)],
+    "rglru-options": [RGLRU(4, layer_norm=True, zoneout=0.3), RGLRU(2, direction="reverse")],
+    "slstm": [SLSTM(5), SLSTM(4, direction="both", zoneout=0.2), SLSTM(3, bias=False, direction="reverse")],
+    "slstm-heads": [SLSTM(6, heads=3), SLSTM(4, heads=2, layer_norm=True), SLSTM(2, heads=2, forget_gate="exp")],
     "other-gates": [LSTM(3, "softsign", "hardsigmoid"), GRU(4, activation="relu", gate_activation="hardsigmoid")],
 }
 
@@ -64,8 +87,7 @@ def test_stack_equals_formulas(stack: str, options: str) -> None:
 def test_given_state(stack: str, with_lengths: bool, with_resets: bool, kernel: str | None) -> None:
     net = build(stack)
     x, lengths, resets = batch()
-    generator = torch.Generator().manual_seed(5)
-    state = net.initial_state(4).map(lambda s: torch.randn(s.shape, dtype=s.dtype, generator=generator))
+    state = some_state(net, 4)
     call = {"lengths": lengths} if with_lengths else {}
     call |= {"resets": resets} if with_resets else {}
     if kernel is None:

@@ -171,6 +171,10 @@ class Cell:
         """Shapes of the weights that multiply the state, by name; a cell without W_hh has its own, or none."""
         return {"weight_hh": (len(self.gates) * self.width, self.state_sizes["h"])}
 
+    def recurrent_product(self, h: Tensor, weight_hh: Tensor) -> Tensor:
+        """(..., rows) = h W_hh, for the rows of some gates; a cell whose W_hh is no dense matrix has its own."""
+        return F.linear(h, weight_hh)
+
     def extra_weights(self) -> dict[str, tuple[int, ...]]:
         """Shapes of the weights that this cell has beside W_xh, the recurrent weights and the bias, by name."""
         return {}
@@ -203,7 +207,7 @@ class Cell:
     def describe(self) -> str:
         """Kind, width and phi in one short text, for tables and drawings."""
         phis = ", ".join(name_of(phi) for phi in self.activations.values())
-        return f"{type(self).__name__} {self.width} {phis}"
+        return f"{type(self).__name__} {self.width} {phis}".rstrip()
 
     def options(self) -> dict[str, object]:
         """The options that differ from their defaults, for tables and drawings."""
@@ -264,7 +268,7 @@ class Recur:
         gates = gates or self._cell.gates
         if gates not in self._rows:
             self._rows[gates] = self._slice(self.weights["weight_hh"], gates)
-        product = F.linear(h, self._rows[gates])
+        product = self._cell.recurrent_product(h, self._rows[gates])
         if "gain_hh" not in self.weights:
             return product
         return normalise_gates(self._cell, product, self._slice(self.weights["gain_hh"], gates), gates)

@@ -22,17 +22,20 @@ def register(cell: _CellType) -> _CellType:
     Raises:
         ValueError: another cell has that name.
 
-    >>> from deeprnn.cells import Cell, register
+    >>> from dataclasses import dataclass
+    >>> import torch
+    >>> from deeprnn import Cell, DeepRNN, State
+    >>> from deeprnn.cells import register
     >>> @register
     ... @dataclass(frozen=True, repr=False)
-    ... class Leaky(Cell):
+    ... class SlowTanh(Cell):
     ...     hidden_size: int
     ...     gates = ("h",)
     ...     norm_groups = (("h",),)
     ...
     ...     def step(self, x_part, state, recur):
     ...         return State(h=0.9 * state.h + 0.1 * torch.tanh(x_part + recur(state.h)))
-    >>> DeepRNN(3, [Leaky(8)])(torch.zeros(5, 2, 3)).hidden[0].shape
+    >>> DeepRNN(3, [SlowTanh(8)])(torch.zeros(5, 2, 3)).hidden[0].shape
     torch.Size([5, 2, 8])
     """
     name = cell.__name__

@@ -73,8 +73,9 @@ class EditedCell(Cell):
         return cell
 
     def __post_init__(self) -> None:
-        for name in ("gates", "states", "cell_state", "gate_meanings", "gates_read", "norm_groups"):
+        for name in ("gates", "states", "cell_state", "gates_read", "norm_groups"):
             object.__setattr__(self, name, getattr(self.inner, name))
+        object.__setattr__(self, "gate_meanings", dict(self.inner.gate_meanings))  # a mapping that can be copied
         super().__post_init__()
 
     def __repr__(self) -> str:
@@ -96,6 +97,9 @@ class EditedCell(Cell):
 
     def recurrent_weights(self) -> dict[str, tuple[int, ...]]:
         return self.inner.recurrent_weights()
+
+    def recurrent_product(self, h: Tensor, weight_hh: Tensor) -> Tensor:
+        return self.inner.recurrent_product(h, weight_hh)
 
     def extra_weights(self) -> dict[str, tuple[int, ...]]:
         return self.inner.extra_weights()
