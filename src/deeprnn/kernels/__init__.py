@@ -1,5 +1,6 @@
 """Ways to run one layer over a sequence, all with one signature (`interface.py`)."""
 
+from deeprnn.kernels import scan
 from deeprnn.kernels.choice import Choice as Choice
 from deeprnn.kernels.choice import choose as choose
 from deeprnn.kernels.choice import force as force
@@ -16,3 +17,5 @@ from deeprnn.kernels.native.extension import Info as Info
 from deeprnn.kernels.native.extension import info as info
 from deeprnn.kernels.native.extension import instruction_set as instruction_set
 from deeprnn.kernels.native.packed import forget_packed as forget_packed
+
+register(scan, before="reference")

@@ -54,7 +54,7 @@ def register(kernel: Kernel, *, before: str) -> None:
     ...         return kernels.reference.run(call)
     >>> kernels.register(Slow(), before="native")
     >>> [kernel.NAME for kernel in kernels.registered()]
-    ['slow', 'native', 'aten', 'reference']
+    ['slow', 'native', 'aten', 'scan', 'reference']
     >>> kernels.unregister("slow")
     """
     missing = [name for name in ("NAME", "why_not", "run") if not hasattr(kernel, name)]
