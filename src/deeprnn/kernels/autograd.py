@@ -109,7 +109,7 @@ def differentiable(pair: OperatorPair) -> Callable[..., tuple[Tensor, ...]]:
                 return (None,) * len(ctx.needs_input_grad)
             if any(gradient is not None and _is_batched_by_autograd(gradient) for gradient in given):
                 raise RuntimeError(
-                    "the compiled kernels have no is_grads_batched=True (vectorize=True); "
+                    "this kernel has no is_grads_batched=True (vectorize=True); "
                     "use torch.func.jacrev, or deeprnn.kernels.force('reference')."
                 )
             arguments = (*ctx.saved_tensors, *given, *ctx.kind, wanted)
