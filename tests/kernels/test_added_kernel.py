@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from deeprnn import GRU, DeepRNN, Elman, State, kernels
+from deeprnn.kernels import aten
 from deeprnn.kernels.autograd import Kept, OperatorPair, differentiable
 from deeprnn.kernels.interface import CallSpec, LayerCall, LayerOutput
 
@@ -170,7 +171,7 @@ def test_gradients_of_each_sample(net: DeepRNN) -> None:
     ("kernel", "before", "error", "message"),
     [
         (object(), "native", TypeError, "a kernel has NAME, why_not, run"),
-        (kernels.aten, "native", ValueError, "there is a kernel of the name 'aten' already"),
+        (aten, "native", ValueError, "there is a kernel of the name 'aten' already"),
         (TanhByHand(), "cuda", ValueError, "no such kernel; there are native, aten"),
     ],
 )
