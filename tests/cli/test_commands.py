@@ -13,7 +13,8 @@ import torch
 from typer.main import get_command
 from typer.testing import CliRunner, Result
 
-from deeprnn.cli import app
+from deeprnn import GRU, DeepRNN
+from deeprnn.cli import app, options
 from deeprnn.tasks.text import TextRun, evaluate
 from deeprnn.training import Settings
 
@@ -68,6 +69,17 @@ def test_the_defaults_of_train_are_those_of_the_library() -> None:
     command = get_command(app).commands["train"]  # type: ignore[attr-defined]
     defaults = {parameter.name: parameter.default for parameter in command.params}
     assert {field.name: defaults[field.name] for field in fields(Settings)} == Settings().to_json()
+
+
+def test_the_options_of_the_network_are_those_of_the_library() -> None:
+    config = DeepRNN(3, [GRU(2)], 3).config()
+    assert {*options.NET_OPTIONS} == {name for name, value in config.items() if value == 0} - {"batch_first", "one_hot"}
+    for name in ("train", "draw"):
+        command = get_command(app).commands[name]  # type: ignore[attr-defined]
+        defaults = {parameter.name: parameter.default for parameter in command.params}
+        assert {option: defaults[option] for option in options.NET_OPTIONS} == {
+            option: config[option] for option in options.NET_OPTIONS
+        }
 
 
 def test_options_reach_the_network_and_the_run(book: Path, tmp_path: Path) -> None:

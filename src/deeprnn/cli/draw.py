@@ -10,6 +10,7 @@ from deeprnn.cli.failures import errors_as_messages
 
 
 def draw(
+    context: typer.Context,
     run: Annotated[
         Path | None,
         typer.Argument(
@@ -55,8 +56,8 @@ def draw(
     """
     if (run is None) == (layers is None):
         raise typer.BadParameter('give either RUN, such as runs/book, or --layers, such as "2x gru:256".')
-    net_options = (dropout, variational_dropout, residual, input_to_all, output_from_all)
-    if run is not None and any(net_options):
+    net_options = {name: context.params[name] for name in options.NET_OPTIONS}
+    if run is not None and any(net_options.values()):
         raise typer.BadParameter("RUN has its own network: --dropout, --residual and so on go with --layers.")
     with errors_as_messages():
         from deeprnn import DeepRNN
@@ -77,11 +78,7 @@ def draw(
                 input_size,
                 cells,
                 output_size or None,
-                dropout=dropout,
-                variational_dropout=variational_dropout,
-                residual=residual,
-                input_to_all=input_to_all,
-                output_from_all=output_from_all,
+                **net_options,
                 device="meta",
             )
             out = out or Path("net.svg")

@@ -71,6 +71,9 @@ Residual: TypeAlias = Annotated[bool, _option(_NETWORK, "Add each layer's input 
 InputToAll: TypeAlias = Annotated[bool, _option(_NETWORK, "Feed the input to every layer.", "--input-to-all")]
 OutputFromAll: TypeAlias = Annotated[bool, _option(_NETWORK, "Connect every layer to the output.", "--output-from-all")]
 
+NET_OPTIONS = ("dropout", "variational_dropout", "residual", "input_to_all", "output_from_all")
+"""Those that are arguments of DeepRNN by the same name."""
+
 Minutes: TypeAlias = Annotated[
     float | None,
     _option(_LENGTH, "Duration of the whole command, evaluation included.", default=f"{MINUTES:g}"),

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deeprnn.cli.start import NET_OPTIONS
+from deeprnn.cli import options
 
 if TYPE_CHECKING:
     from deeprnn.tasks.text import TextRun, Trained
@@ -37,15 +37,16 @@ def _check_unchanged(run: "TextRun", values: Mapping[str, Any], given: Sequence[
     from dataclasses import asdict
 
     from deeprnn.notation import parse_layers
-    from deeprnn.saving import read_config
 
-    plan, config = run.read_plan(), read_config(run.path)
+    plan = run.read_plan()
+    net = run.load_net(plan=plan)
+    config = net.config()
     stored: dict[str, Any] = asdict(plan.settings)
-    stored |= {name: config.get(name) for name in NET_OPTIONS}
-    stored |= {"minutes": plan.metadata.get("minutes"), "vocabulary": run.load_vocabulary().kind}
+    stored |= {name: config[name] for name in options.NET_OPTIONS}
+    stored |= {"minutes": plan.metadata.get("minutes"), "vocabulary": run.load_vocabulary(plan=plan).kind}
     wanted = dict(values)
     if "layers" in given:
-        wanted["layers"], stored["layers"] = tuple(parse_layers(values["layers"])), run.load_net().cells
+        wanted["layers"], stored["layers"] = tuple(parse_layers(values["layers"])), net.cells
     if "text" in given:
         wanted["text"] = [str(path.resolve()) for path in values["text"]]
         stored["text"] = (plan.source or {}).get("paths")

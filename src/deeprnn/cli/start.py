@@ -10,9 +10,6 @@ if TYPE_CHECKING:
     from deeprnn.tasks.text import Corpus, TextRun, Trained, Vocabulary
     from deeprnn.training import Settings
 
-NET_OPTIONS = ("dropout", "variational_dropout", "residual", "input_to_all", "output_from_all")
-"""The options that are arguments of DeepRNN."""
-
 
 def start_run(
     run: "TextRun", values: Mapping[str, Any], began: float, *, overwrite: bool
@@ -81,7 +78,7 @@ def _build(cells: Sequence[Any], symbols: int, values: Mapping[str, Any]) -> Any
     from deeprnn import DeepRNN
 
     torch.manual_seed(values["seed"])
-    return DeepRNN(symbols, cells, symbols, one_hot=True, **{name: values[name] for name in NET_OPTIONS})
+    return DeepRNN(symbols, cells, symbols, one_hot=True, **{name: values[name] for name in options.NET_OPTIONS})
 
 
 def _check_size(cells: Sequence[Any], corpus: "Corpus", symbols: int, values: Mapping[str, Any]) -> None:
