@@ -32,7 +32,7 @@ def test_a_line_names_its_cells(text, cells) -> None:
 @pytest.mark.parametrize(
     ("text", "word", "reason"),
     [
-        ("gru:256 lsmt:3", "lsmt:3", "did you mean 'lstm'"),
+        ("gru:256 lsmt:3", "lsmt:3", "did you mean 'lstm'?\n"),
         ("gru", "gru", "a width follows the cell, as in gru:256"),
         ("gru:0", "gru:0", "a width follows"),
         ("gru:-3", "gru:-3", "a width follows"),

@@ -114,4 +114,5 @@ def _meant(name: str, known: Mapping[str, Any]) -> str:
 
 
 def _error(text: str, word: str, reason: str) -> ValueError:
-    return ValueError(f"`layers` {text!r}: {word!r} is not understood: {reason.rstrip('.')}.\n  Example: {EXAMPLE!r}")
+    sentence = reason if reason.endswith(("?", ".")) else f"{reason}."
+    return ValueError(f"`layers` {text!r}: {word!r} is not understood: {sentence}\n  Example: {EXAMPLE!r}")

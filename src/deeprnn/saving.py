@@ -134,14 +134,14 @@ def check_entries(config: Mapping[str, Any], kinds: Mapping[str, tuple[type, ...
 def read_metadata(directory: Path) -> dict[str, str] | None:
     """The strings that `write_net` was given with the weights; None where another program, or an older version, wrote
     them. Raises as `read_weights`."""
-    about = tensor_file.read_about(directory / WEIGHTS)
+    about = tensor_file.read_metadata(directory / WEIGHTS)
     metadata = about.get("metadata")
     return metadata if about.get("format") == WEIGHTS_FORMAT and isinstance(metadata, dict) else None
 
 
 def weights_digest(directory: Path) -> str:
     """What tells a directory's weights from any others: the digest that they carry, or else of their file."""
-    carried = tensor_file.read_about(directory / WEIGHTS).get("digest")
+    carried = tensor_file.read_metadata(directory / WEIGHTS).get("digest")
     return str(carried) if carried is not None else digest.of_file(directory / WEIGHTS)
 
 
@@ -163,7 +163,7 @@ def read_weights(
         FileNotFoundError, ValueError, OSError: as `tensor_file.read`; or they were saved with another configuration.
     """
     path = directory / WEIGHTS
-    about = tensor_file.read_about(path)
+    about = tensor_file.read_metadata(path)
     if about.get("format") == WEIGHTS_FORMAT and about.get("config") != digest.of_json(config):
         raise ValueError(
             f"{path} was not saved with the {CONFIG} beside it: one of the two was replaced.\n"

@@ -39,7 +39,8 @@ def evaluation_rows(evaluation: "Evaluation") -> list[tuple[str, str]]:
     unknown = f"{evaluation.unknown_share:.4%}"
     if evaluation.unknown_share > 0:
         unknown += " (they share one symbol, which is easier to predict than the characters themselves)"
-    characters = f"{evaluation.characters:,} in {evaluation.documents:,} documents"
+    documents = "1 document" if evaluation.documents == 1 else f"{evaluation.documents:,} documents"
+    characters = f"{evaluation.characters:,} in {documents}"
     if evaluation.not_read:
         characters += f"; {evaluation.not_read:,} more are held out, and `deeprnn evaluate` reads them all"
     return [

@@ -1,4 +1,4 @@
-"""Whether a network fits this machine, asked before it is built: a machine out of memory kills processes."""
+"""Whether a network fits in memory, checked before it is built: a machine out of memory kills processes."""
 
 import os
 from collections.abc import Sequence

@@ -1,1 +1,1 @@
-"""Files: written whole, told from other people's, checked against a digest when they are read, locked while in use."""
+"""Files: written whole, checked against a digest when read, locked while in use, never confused with others' files."""

@@ -34,7 +34,7 @@ def write(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, Any], m
     atomic.write(path, lambda part: save_file(on_cpu, part, metadata), mark)
 
 
-def read_about(path: Path) -> dict[str, Any]:
+def read_metadata(path: Path) -> dict[str, Any]:
     """What is said about the tensors, with their digest, which is not checked; {} in a file of another program.
 
     Raises:
@@ -78,7 +78,7 @@ def read(
     Warns:
         FileWarning: it carries no digest.
     """
-    about = read_about(path)
+    about = read_metadata(path)
     try:
         with _opened(path) as file:
             if expected is not None:

@@ -85,7 +85,7 @@ def _read_steps(run: TextRun) -> list[tuple[int, int, float, float]]:
     if not path.exists():
         return []
     with suppress(FileNotFoundError):  # removed meanwhile by a training that is under way
-        about = {} if newest is None else tensor_file.read_about(newest)
+        about = {} if newest is None else tensor_file.read_metadata(newest)
         if about.get("rows") is not None:
             read_rows(path, COLUMNS, int(about["step"]), about["rows"])
     try:

@@ -87,7 +87,7 @@ def read_checkpoint(path: Path, expected: Mapping[str, Tensor], identity: str | 
     """
     remedy = _remedy(path)
     try:
-        about = tensor_file.read_about(path)
+        about = tensor_file.read_metadata(path)
         _check_about(path, about)
         tensors = tensor_file.read(path, expected, remedy=remedy)
         wrong = [name for name, tensor in tensors.items() if tensor.dtype != expected[name].dtype]
@@ -110,7 +110,7 @@ def _remedy(path: Path) -> str:
     older = [other for other in checkpoint_paths(path.parent) if other != path]
     if older:
         return f"Delete it, and `resume(out)` continues from {older[0].name}."
-    return "Restore it from a copy, or train anew with `overwrite=True`."
+    return "Restore it from a copy, or train again with `overwrite=True`."
 
 
 def _check_about(path: Path, about: Mapping[str, Any]) -> None:

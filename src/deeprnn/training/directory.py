@@ -51,7 +51,7 @@ class RunDirectory:
 
     @property
     def exists(self) -> bool:
-        """Whether a run was begun here: its settings are there, and were written by this project."""
+        """Whether a run was started here: its settings are there, and were written by this project."""
         return marks.is_ours(self.plan_file, marks.PLAN)
 
     @contextmanager
@@ -68,7 +68,7 @@ class RunDirectory:
             yield taken
 
     def check_free(self, *, overwrite: bool) -> None:
-        """Raises RunError where a new run can't be put here at this moment; it is checked again when it is begun."""
+        """Raises RunError where a new run can't be put here at this moment; it is checked again when the run starts."""
         with writing(self.path):
             lock.check_free(self.path)
         self.check_replaceable(overwrite=overwrite, abandoned=(self.path / lock.NAME).exists())
@@ -95,9 +95,9 @@ class RunDirectory:
                 f"  Choose another directory: `out=runs/NAME`"
             )
         checkpoints = checkpoint_paths(self.checkpoints)
-        begun = [name for name in self._all_files() if (self.path / name).exists()] + checkpoints
-        barely_begun = abandoned and not self.exists and not checkpoints
-        if begun and not overwrite and not barely_begun:
+        present = [name for name in self._all_files() if (self.path / name).exists()] + checkpoints
+        never_started = abandoned and not self.exists and not checkpoints
+        if present and not overwrite and not never_started:
             remedy = "Continue it: `resume(out)`. " if self.exists else ""
             raise RunError(
                 f"{self.path} holds a run already. {remedy}Replace it: `overwrite=True`.\n"

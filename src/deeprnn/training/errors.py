@@ -1,4 +1,4 @@
-"""What can go wrong with a run, told to the person who started it."""
+"""What can go wrong with a run: its errors, and its warnings."""
 
 import warnings
 from collections.abc import Generator

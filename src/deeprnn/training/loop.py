@@ -95,9 +95,9 @@ def _diverged(run: Run, what: str, settings: Settings) -> Diverged:
     newest = newest_checkpoint(run.checkpoints)
     rate = settings.learning_rate
     holds = (
-        f"{newest} holds the network before that, but would come to the same end: train anew"
+        f"{newest} holds the network before that, but would come to the same end: train again"
         if newest is not None
-        else "Nothing was saved: train anew"
+        else "Nothing was saved: train again"
     )
     return Diverged(
         f"{run.path}: {what}.\n  {holds} with\n"

@@ -54,7 +54,7 @@ class MetricsTable:
             RunError: the table is not what it was.
 
         Warns:
-            FileWarning: it is gone, and begins anew.
+            FileWarning: the table is gone; a new one is started.
         """
         self.seconds, *sums, self._norms, self._count = tensors["metrics"].tolist()
         self._sums = dict(zip(self._sums, sums, strict=True))

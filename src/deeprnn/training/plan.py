@@ -80,7 +80,7 @@ class Plan:
             if present in _UNREADABLE:
                 raise RunError(
                     f"{path} is of the format {present!r}, and this version of deeprnn reads {FORMAT!r}.\n"
-                    f"  Train anew (`overwrite=True` replaces the run), or use the version that wrote it."
+                    f"  Train again (`overwrite=True` replaces the run), or use the version that wrote it."
                 )
             content = json_file.read(path, _FORMER if present == _FORMER else FORMAT)
         try:

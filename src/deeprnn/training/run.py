@@ -108,10 +108,10 @@ class Run(RunDirectory):
         return net
 
     def check_file(self, path: Path, plan: Plan) -> None:
-        """Raises RunError where one of the task's files is not the one that the run was begun with."""
+        """Raises RunError where one of the task's files is not the one that the run was started with."""
         known = plan.files.get(path.name)
         if known is not None and known != digest.of_json(json_file.read_any(path)):
             raise RunError(
-                f"{path} is not the file that this run was begun with: its contents belong to another run.\n"
+                f"{path} is not the file that this run was started with: its contents belong to another run.\n"
                 f"  Restore it from a copy."
             )

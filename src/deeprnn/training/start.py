@@ -1,4 +1,4 @@
-"""A training begun, or resumed: what is checked and written before its next step."""
+"""A training started or resumed: what is checked and written before its next step."""
 
 import math
 import time
@@ -161,7 +161,7 @@ def _continue(
     if newest is None and run.metrics_file.exists():
         raise RunError(
             f"{run.checkpoints} no longer holds a checkpoint, so {run.path} can't be resumed.\n"
-            f"  Restore one from a copy, or train anew with `overwrite=True`."
+            f"  Restore one from a copy, or train again with `overwrite=True`."
         )
     before = 0.0
     if plan.schedule is None:

@@ -179,7 +179,7 @@ def as_the_format_before(path: Path) -> None:
     plan["asked"], plan["parts"] = plan.pop("metadata"), plan.pop("files")
     json_file.write(path / "training.json", plan | {"format": "deeprnn run 2"}, marks.PLAN)
     for file in (path / "checkpoints").iterdir():
-        about = tensor_file.read_about(file)
+        about = tensor_file.read_metadata(file)
         del about["digest"]
         tensors = load_file(file)
         tensors["metrics"][1] = 1e6  # a sum of nats, where there are sums of bits now

@@ -101,7 +101,7 @@ class Corpus:
 
     @staticmethod
     def again(source: Mapping[str, Any]) -> "Corpus":
-        """The documents that a corpus's `source` tells of, read anew."""
+        """The documents that a corpus's `source` names, read again."""
         readers: dict[str, Callable[[], Corpus]] = {
             "python": Corpus.of_python,
             "files": lambda: Corpus.from_files([str(path) for path in paths]),
@@ -139,7 +139,7 @@ class Corpus:
         differ = f"{len(changed)} differ, such as {changed[0][1]!r}" if changed else "they come in another order"
         raise TextError(
             f"the texts are no longer those that {path} lists: {differ}.\n"
-            f"  Bring them back as they were, or train anew into another directory."
+            f"  Bring them back as they were, or train again into another directory."
         )
 
 

@@ -179,7 +179,7 @@ _MARKED = ("training.json", "config.json", "vocabulary.json")
 def _holds_saved(directory: Path) -> bool:
     """Whether deeprnn has saved a run or a network in a directory; such files are the product of texts, not texts."""
     for name in _MARKED:
-        with suppress(OSError):  # what can't be read is told of as a text
+        with suppress(OSError):  # what can't be read is reported when it is read as a text
             if marks.carries(directory / name, marks.ANY):
                 return True
     return False

@@ -129,7 +129,7 @@ class TextRun(Run):
         return documents
 
     def read_corpus(self) -> Corpus:
-        """The run's texts, read anew and checked to be the same as before.
+        """The run's texts, read again and checked to be the same as before.
 
         Raises:
             RunError: the run's texts were given by a program. TextError: they have changed.
