@@ -71,7 +71,7 @@ def _train(corpus: Corpus, out: Path, layers: list[GRU | LSTM]) -> Path:
 
 @pytest.fixture
 def run(corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(study.Run, "read_corpus", lambda _: corpus)
+    monkeypatch.setattr(study.TextRun, "read_corpus", lambda _: corpus)
     return _train(corpus, tmp_path / "run", [GRU(9), LSTM(8)])
 
 

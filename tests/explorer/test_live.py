@@ -147,7 +147,7 @@ def test_reading_along_shows_units_and_gates_beside_the_true_answers(
     page.wait_for_selector("#reader-readout table")
     symbols = content["texts"][0]["symbols"]
     hidden, _ = read(net, symbols)
-    page.get_by_label("Colour by").select_option("h")
+    page.get_by_label("Colour by").select_option("state.h")
     page.get_by_label("unit of layer 2").fill("5")
     page.get_by_label("unit of layer 2").press("Enter")
     page.focus("#view-reader .text")
@@ -155,7 +155,7 @@ def test_reading_along_shows_units_and_gates_beside_the_true_answers(
     page.wait_for_function("document.querySelector('#reader-readout').textContent.includes('layer 2, unit 5')")
     cells = page.eval_on_selector_all("#reader-readout td", "all => all.map(one => one.textContent.replace('−', '-'))")
     assert float(cells[0]) == pytest.approx(float(hidden[1][1, 5]), abs=6e-4)
-    page.get_by_label("Colour by").select_option("z")  # a GRU's; the LSTM above it has none
+    page.get_by_label("Colour by").select_option("gate.z")  # a GRU's; the LSTM above it has none
     page.wait_for_function("document.querySelector('#reader-readout td')?.textContent === '–'")
     label = page.get_by_label("True answers of").input_value()
     described = next(one for one in content["labels"] if one["name"] == label)

@@ -201,7 +201,7 @@ def _sample(group: Group, mark: words.Mark, at: Point) -> None:
     """A mark as it looks in the drawing."""
     x, y = at
     right = x + LEGEND_SAMPLE
-    if mark == "two-states":
+    if mark == "several-states":
         for dy in (-4, 4):
             group.arrow([(x, y + dy), (right, y + dy)], "sample")
     elif mark == "residual":

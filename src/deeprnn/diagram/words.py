@@ -7,7 +7,9 @@ from deeprnn.cells import Cell
 from deeprnn.deep import DeepRNN
 from deeprnn.diagram.lettering import printable
 
-Mark: TypeAlias = Literal["dropout", "recurrent-dropout", "residual", "input-to-all", "output-from-all", "two-states"]
+Mark: TypeAlias = Literal[
+    "dropout", "recurrent-dropout", "residual", "input-to-all", "output-from-all", "several-states"
+]
 
 _SWITCHES: dict[tuple[str, bool | str], str] = {
     ("bias", False): "no bias",
@@ -16,6 +18,7 @@ _SWITCHES: dict[tuple[str, bool | str], str] = {
     ("layer_norm", True): "layer norm",
     ("learn_initial", True): "learned initial state",
 }
+_COUNTS = {2: "two", 3: "three", 4: "four"}
 _VALUES = {"zoneout": "zoneout", "zoneout_cell": "zoneout of c", "recurrent_dropout": "recurrent dropout"}
 
 
@@ -61,8 +64,9 @@ def legend(net: DeepRNN) -> list[tuple[Mark, str]]:
     """The marks that the drawing uses, each with its meaning; nothing that it does not use."""
     above = len(net.cells) > 1
     lines: list[tuple[Mark, str]] = []
-    if any(len(cell.states) > 1 for cell in net.cells):
-        lines.append(("two-states", "two arrows in time: h and c"))
+    for states in dict.fromkeys(tuple(cell.states) for cell in net.cells if len(cell.states) > 1):
+        count = _COUNTS.get(len(states), str(len(states)))
+        lines.append(("several-states", f"{count} arrows in time: {', '.join(states[:-1])} and {states[-1]}"))
     if net.dropout and (above or net.output is not None):
         masks = "one mask for all steps" if net.variational_dropout else "a new mask at each step"
         lines.append(("dropout", f"dropout {net.dropout:g} on the way up, {masks}"))

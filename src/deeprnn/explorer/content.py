@@ -80,7 +80,10 @@ def _tensors(net: DeepRNN, fitted: Fitted, *, runs: bool) -> dict[str, Tensor]:
 
 def _describe(net: DeepRNN, vocabulary: Vocabulary, index: embedding.Index, refusal: str | None) -> dict[str, Any]:
     return {
-        "layers": [{"words": cell.describe(), "units": cell.output_width} for cell in net.cells],
+        "layers": [
+            {"words": cell.describe(), "units": cell.output_width, "gates": dict(cell.gate_meanings)}
+            for cell in net.cells
+        ],
         "refusal": refusal,
         "config": None if refusal else embedding.config_of(net),
         "index": index,

@@ -1,4 +1,4 @@
-"""A net as the page runs it: its configuration, and its weights as one base64 text."""
+"""A net as the page runs it: its layers' steps, and its weights as one base64 text."""
 
 import base64
 from collections.abc import Mapping
@@ -8,10 +8,9 @@ from typing import Any, TypeAlias
 import numpy as np
 from torch import Tensor
 
-from deeprnn.activations import ACTIVATIONS, name_of
-from deeprnn.cells import GRU, LSTM, Cell, Elman
 from deeprnn.deep import DeepRNN
-from deeprnn.saving import cells_to_json
+from deeprnn.explorer.program import UntraceableStepError, program_of
+from deeprnn.layer import RecurrentLayer
 
 Index: TypeAlias = dict[str, tuple[int, int]]
 """Where each tensor lies among all numbers: its first, and how many."""
@@ -31,22 +30,26 @@ class Packed:
 
 
 def why_not(net: DeepRNN) -> str | None:
-    """Why the page can't run this net itself; None where it can. All named activations can be had."""
+    """Why the page can't run this net itself; None where it can. See `program` for what a cell's step may do."""
     if net.output is None or net.output_size != net.input_size:
         return "The net has no output layer over the symbols that it reads, so there is no next character to show."
-    for index, cell in enumerate(net.cells):
-        reason = _why_not_cell(cell)
+    for index, (cell, layer) in enumerate(zip(net.cells, net.recurrent_layers, strict=True)):
+        reason = _why_not_layer(layer)
         if reason is not None:
             return f"Layer {index + 1} (layers.{index}, {cell.describe()}) {reason}."
     return None
 
 
 def config_of(net: DeepRNN) -> dict[str, Any]:
-    """What the page builds the net from: the part of `config.json` that its arithmetic depends on."""
+    """What the page builds the net from: sizes, how layers are joined, and each cell's step.
+
+    Raises:
+        UntraceableStepError: see `why_not`.
+    """
     return {
         "input_size": net.input_size,
         "output_size": net.output_size,
-        "layers": cells_to_json(net.cells),
+        "layers": [_layer_of(layer) for layer in net.recurrent_layers],
         "residual": net.residual,
         "input_to_all": net.input_to_all,
         "output_from_all": net.output_from_all,
@@ -71,12 +74,21 @@ def pack(tensors: Mapping[str, Tensor]) -> Packed:
     return Packed(base64.b64encode(b"".join(parts)).decode("ascii"), index)
 
 
-def _why_not_cell(cell: Cell) -> str | None:
-    if type(cell) not in (Elman, GRU, LSTM):
-        return f"is a cell of its own kind, {type(cell).__name__}; the page knows Elman, GRU and LSTM"
-    if cell.direction != "forward":
+def _layer_of(layer: RecurrentLayer) -> dict[str, Any]:
+    cell = layer.cell
+    return {
+        "states": cell.state_sizes,
+        "rows": len(cell.gates) * cell.width,
+        "zoneout": cell.zoneout_rates,
+        "program": program_of(cell, layer.input_size),
+    }
+
+
+def _why_not_layer(layer: RecurrentLayer) -> str | None:
+    if layer.cell.direction != "forward":
         return "reads the text backward too; text that is typed has no end to begin from"
-    for phi in cell.activations.values():
-        if not isinstance(phi, str) or phi not in ACTIVATIONS:
-            return f"has the activation {name_of(phi)}; the page knows {', '.join(ACTIVATIONS)}"
+    try:
+        program_of(layer.cell, layer.input_size)
+    except UntraceableStepError as error:
+        return str(error)
     return None

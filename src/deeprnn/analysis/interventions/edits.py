@@ -7,8 +7,8 @@ needs it. Each says where it acts:
   the fused kernels stay. `net(x).hidden` shows the changed values, `record` the layer's true states.
 - `where="state"`: on h_t, after every step: the layer itself, and all above it, go on from the changed value. This
   runs step by step on the reference kernel.
-- `where="cell"`: on an LSTM's c_t, after every step, as the next step reads it; h_t of the same step has been
-  computed already. Reference kernel too.
+- `where="cell"`: on the cell state, such as an LSTM's c_t, after every step, as the next step reads it; h_t of the same
+  step has been computed already. Reference kernel too.
 
 A state given to the net, or its initial state, is not changed before the first step. Blocks nest: the changes are
 made in the order in which the blocks were entered. After the block the net is as before.
@@ -192,7 +192,7 @@ class _Target:
         if where not in ("up", "state", "cell"):
             raise ValueError(
                 f"where={where!r}: an intervention acts on 'up' (what the layer passes upward), "
-                f"'state' (h_t) or 'cell' (an LSTM's c_t)."
+                f"'state' (h_t) or 'cell' (the cell state, such as an LSTM's c_t)."
             )
         self.module: RecurrentLayer = layers[layer]
         self._name = f"layer {layer + 1} (layers.{layer}), {self.module.cell.describe()}"

@@ -119,7 +119,7 @@ def record(
     the second direction of a layer that runs both ways:
 
         layers.{l}.hidden     H^(l), the state itself: before residuals and before interventions on what is passed up
-        layers.{l}.cell       an LSTM's c_t
+        layers.{l}.cell       the cell state, such as an LSTM's c_t
         layers.{l}.gate.{g}   a gate after its nonlinearity: i f g o of an LSTM, r z n of a GRU, h of an Elman layer
         layers.{l}.pre.{g}    the same before it
 

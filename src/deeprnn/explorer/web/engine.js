@@ -1,6 +1,6 @@
 "use strict";
-// The net's arithmetic, as deeprnn.cells has it: the same equations, gate order and weights' names, in float32 storage
-// and double sums. Symbols: T steps, I inputs, H units, G gates, Q outputs, L layers.
+// The net's arithmetic: each cell's step as deeprnn.explorer.program traced it, in float32 storage and double sums.
+// Symbols: T steps, I inputs, H units, G gates, Q outputs, L layers.
 
 const Engine = (() => {
   const erf = (a) => {
@@ -10,25 +10,51 @@ const Engine = (() => {
     return Math.sign(a) * (1 - series * Math.exp(-a * a));
   };
   const sigmoid = (a) => 1 / (1 + Math.exp(-a));
-  const SELU = 1.0507009873554805;
-  const SELU_ALPHA = 1.6732632423543772;
+  const softplus = (a) => Math.max(a, 0) + Math.log1p(Math.exp(-Math.abs(a)));
 
-  /** phi by the names of deeprnn.activations. */
-  const PHI = {
+  /** Operations on numbers, by the names and with the arguments of torch.ops.aten. */
+  const ELEMENTWISE = {
     tanh: Math.tanh,
-    relu: (a) => Math.max(a, 0),
     sigmoid,
-    identity: (a) => a,
-    softplus: (a) => Math.max(a, 0) + Math.log1p(Math.exp(-Math.abs(a))),
-    softsign: (a) => a / (1 + Math.abs(a)),
-    elu: (a) => (a > 0 ? a : Math.expm1(a)),
-    leaky_relu: (a) => (a > 0 ? a : 0.01 * a),
-    hardtanh: (a) => Math.min(Math.max(a, -1), 1),
-    hardsigmoid: (a) => Math.min(Math.max(a / 6 + 0.5, 0), 1),
-    selu: (a) => SELU * (a > 0 ? a : SELU_ALPHA * Math.expm1(a)),
-    gelu: (a) => 0.5 * a * (1 + erf(a / Math.SQRT2)),
-    silu: (a) => a * sigmoid(a),
+    relu: (a) => Math.max(a, 0),
+    exp: Math.exp,
+    expm1: Math.expm1,
+    log: Math.log,
+    log1p: Math.log1p,
+    log_sigmoid: (a) => -softplus(-a),
+    sqrt: Math.sqrt,
+    rsqrt: (a) => 1 / Math.sqrt(a),
+    reciprocal: (a) => 1 / a,
+    neg: (a) => -a,
+    abs: Math.abs,
     sin: Math.sin,
+    cos: Math.cos,
+    silu: (a) => a * sigmoid(a),
+    gelu: (a, approximate) =>
+      approximate === "tanh" ? 0.5 * a * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (a + 0.044715 * a ** 3))) : 0.5 * a * (1 + erf(a / Math.SQRT2)),
+    hardsigmoid: (a) => Math.min(Math.max(a / 6 + 0.5, 0), 1),
+    elu: (a, alpha, scale, inputScale) => scale * (a > 0 ? a : alpha * Math.expm1(a * inputScale)),
+    leaky_relu: (a, slope) => (a > 0 ? a : slope * a),
+    hardtanh: (a, low, high) => Math.min(Math.max(a, low), high),
+    softplus: (a, beta, threshold) => (a * beta > threshold ? a : softplus(a * beta) / beta),
+    clamp: (a, low, high) => Math.min(Math.max(a, low ?? -Infinity), high ?? Infinity),
+    clamp_min: (a, low) => Math.max(a, low),
+    clamp_max: (a, high) => Math.min(a, high),
+    add: (a, b, alpha) => a + alpha * b,
+    sub: (a, b, alpha) => a - alpha * b,
+    rsub: (a, b, alpha) => b - alpha * a,
+    mul: (a, b) => a * b,
+    div: (a, b) => a / b,
+    pow: Math.pow,
+    maximum: (a, b) => Math.max(a, b),
+    minimum: (a, b) => Math.min(a, b),
+    logaddexp: (a, b) => (a === b ? a + Math.LN2 : Math.max(a, b) + Math.log1p(Math.exp(-Math.abs(a - b)))),
+    where: (condition, a, b) => (condition ? a : b),
+    gt: (a, b) => a > b,
+    ge: (a, b) => a >= b,
+    lt: (a, b) => a < b,
+    le: (a, b) => a <= b,
+    eq: (a, b) => a === b,
   };
 
   /**
@@ -60,127 +86,98 @@ const Engine = (() => {
     return out;
   }
 
-  /** Layer normalisation in place (Ba, Kiros & Hinton 2016): each group of `sizes` as one vector, with a gain. */
-  function normalise(value, gain, sizes, gainFirst = 0) {
-    let first = 0;
-    for (const size of sizes) {
-      let mean = 0, variance = 0;
-      for (let k = first; k < first + size; k++) mean += value[k] / size;
-      for (let k = first; k < first + size; k++) variance += (value[k] - mean) ** 2 / size;
-      const scale = 1 / Math.sqrt(variance + 1e-5);
-      for (let k = first; k < first + size; k++) value[k] = (value[k] - mean) * scale * gain[gainFirst + k];
-      first += size;
+  /** out = layer normalisation of a vector (Ba, Kiros & Hinton 2016), with a gain and a bias where there are such. */
+  function normalise(value, gain, bias, epsilon, out) {
+    const size = value.length;
+    let mean = 0, variance = 0;
+    for (let k = 0; k < size; k++) mean += value[k] / size;
+    for (let k = 0; k < size; k++) variance += (value[k] - mean) ** 2 / size;
+    const scale = 1 / Math.sqrt(variance + epsilon);
+    for (let k = 0; k < size; k++) out[k] = (value[k] - mean) * scale * (gain ? gain[k] : 1) + (bias ? bias[k] : 0);
+  }
+
+  /** A function that computes out[k] = f(...inputs at k); an input is a vector, a vector of one number, or a constant. */
+  function elementwise(f, inputs, out) {
+    const [a, b, c, d] = inputs;
+    const vectors = inputs.filter(ArrayBuffer.isView);
+    const whole = vectors.every((vector) => vector.length === out.length);
+    if (whole && vectors.length === 1 && vectors[0] === a) return () => { for (let k = 0; k < out.length; k++) out[k] = f(a[k], b, c, d); };
+    if (whole && vectors.length === 2 && vectors[1] === b) return () => { for (let k = 0; k < out.length; k++) out[k] = f(a[k], b[k], c, d); };
+    const at = (input, k) => (!ArrayBuffer.isView(input) ? input : input.length === 1 ? input[0] : input[k]);
+    return () => { for (let k = 0; k < out.length; k++) out[k] = f(at(a, k), at(b, k), at(c, k), at(d, k)); };
+  }
+
+  /**
+   * A cell's step as deeprnn.explorer.program traced it, with places of its own for all that it computes.
+   * @param known vectors by name: what stands before the step, and the layer's weights.
+   */
+  class Program {
+    constructor({ operations, after, gates }, known) {
+      const results = [];
+      const operand = (one) => (one === null || typeof one !== "object" ? one : "name" in one ? known[one.name] : results[one.result]);
+      this.run = [];
+      for (const { op, in: given, size, ...more } of operations) {
+        const inputs = given.map(operand);
+        // A part of a vector is a view of it, there once and for all.
+        const out = op === "slice" ? inputs[0].subarray(more.first, more.first + size) : Float64Array.from({ length: size }, (_, k) => more.values?.[k % more.values.length] ?? 0);
+        results.push(out);
+        if (op === "slice" || op === "constant") continue;
+        if (op === "product") this.run.push(() => times(known[more.weight], inputs[0], out, more.first));
+        else if (op === "normalise") this.run.push(() => normalise(...inputs, out));
+        else if (op === "cat") this.run.push(() => inputs.reduce((first, part) => (out.set(part, first), first + part.length), 0));
+        else this.run.push(elementwise(ELEMENTWISE[op], inputs, out));
+      }
+      const named = (operands) => Object.fromEntries(Object.entries(operands).map(([name, one]) => [name, operand(one)]));
+      this.after = named(after);
+      this.gates = named(gates);
     }
   }
 
-  /** How many blocks of H rows a cell's weights have, what layer normalisation takes together, and the gates' names. */
-  const KINDS = {
-    Elman: { blocks: 1, groups: [1], gates: [], states: ["h"] },
-    GRU: { blocks: 3, groups: [2, 1], gates: ["r", "z", "n"], states: ["h"] },
-    LSTM: { blocks: 4, groups: [4], gates: ["i", "f", "g", "o"], states: ["h", "c"] },
-  };
-
   class Layer {
     /**
-     * @param cell as in config.json. @param weights by name, Float32Array.
+     * @param cell as deeprnn.explorer.embedding describes it. @param weights by name, Float32Array.
      * @param below units of the layer below. @param inputs symbols that it reads beside them, one-hot; or 0.
      */
     constructor(cell, weights, below, inputs) {
-      const kind = KINDS[cell.cell];
       this.cell = cell;
       this.weights = weights;
-      this.units = cell.hidden_size;
-      this.gates = kind.gates;
-      this.states = kind.states;
-      this.phi = PHI[cell.activation];
-      this.sigma = PHI[cell.gate_activation ?? "sigmoid"];
-      this.groups = kind.groups.map((blocks) => blocks * this.units);
+      this.states = Object.keys(cell.states);
+      this.units = cell.states.h;
       this.inputs = inputs;
       this.below = new Float64Array(below);
-      this.xPart = new Float64Array(kind.blocks * this.units);
-      this.hPart = new Float64Array(kind.blocks * this.units);
-      this.before = { h: new Float64Array(this.units), c: new Float64Array(this.units) };
-      this.reset = new Float64Array(this.units);
-      this.held = new Float64Array(this.units);
+      this.product = new Float64Array(cell.rows);
+      this.before = Object.fromEntries(this.states.map((name) => [name, new Float64Array(cell.states[name])]));
+      const before = Object.fromEntries(this.states.map((name) => [`state.${name}`, this.before[name]]));
+      this.program = new Program(cell.program, { ...weights, product: this.product, ...before });
+      /** What there is at each step, with its size: the states, and the gates that the cell tells. */
+      this.parts = Object.fromEntries([
+        ...this.states.map((name) => [`state.${name}`, cell.states[name]]),
+        ...Object.entries(this.program.gates).map(([name, gate]) => [`gate.${name}`, gate.length]),
+      ]);
     }
 
-    /** One step. Reads this.below and this.before; writes into `after` (h, and c of an LSTM) and `gates`, by name. */
-    step(symbol, after, gates) {
-      const { weights, xPart, below } = this;
+    /** One step. Reads this.below and this.before; writes into `kept`, by the names of `parts`. */
+    step(symbol, kept) {
+      const { weights, product, below, program } = this;
       const stride = below.length + this.inputs;
-      times(weights.weight_xh, below, xPart, 0, stride);
+      times(weights.weight_xh, below, product, 0, stride);
       if (this.inputs) {
-        for (let k = 0, at = below.length + symbol; k < xPart.length; k++, at += stride) xPart[k] += weights.weight_xh[at];
+        for (let k = 0, at = below.length + symbol; k < product.length; k++, at += stride) product[k] += weights.weight_xh[at];
       }
-      if (weights.gain_xh) normalise(xPart, weights.gain_xh, this.groups);
-      if (weights.bias) for (let k = 0; k < xPart.length; k++) xPart[k] += weights.bias[k];
-      this[this.cell.cell](after, gates);
-      this.zoneOut(after);
+      for (const run of program.run) run();
+      for (const name in program.gates) kept[`gate.${name}`].set(program.gates[name]);
+      for (const name of this.states) this.keep(name, program.after[name], kept[`state.${name}`]);
     }
 
-    Elman(after) {
-      const { xPart, hPart, phi } = this;
-      this.recur(this.before.h, hPart, 0, this.groups);
-      for (let k = 0; k < this.units; k++) after.h[k] = phi(xPart[k] + hPart[k]);
-    }
-
-    GRU(after, gates) {
-      const { xPart, hPart, phi, sigma, units, weights } = this;
-      const h = this.before.h;
-      const late = this.cell.reset_after;
-      this.recur(h, late ? hPart : hPart.subarray(0, 2 * units), 0, late ? this.groups : this.groups.slice(0, 1));
-      for (let k = 0; k < units; k++) gates.r[k] = this.reset[k] = sigma(xPart[k] + hPart[k]);
-      if (!late) {
-        for (let k = 0; k < units; k++) this.held[k] = this.reset[k] * h[k];
-        this.recur(this.held, hPart.subarray(2 * units), 2 * units, this.groups.slice(1));
-      }
-      for (let k = 0; k < units; k++) {
-        const own = hPart[2 * units + k] + (weights.bias_hn ? weights.bias_hn[k] : 0);
-        const n = phi(xPart[2 * units + k] + (late ? this.reset[k] * own : own));
-        const z = sigma(xPart[units + k] + hPart[units + k]);
-        gates.z[k] = z;
-        gates.n[k] = n;
-        after.h[k] = (1 - z) * n + z * h[k];
-      }
-    }
-
-    LSTM(after, gates) {
-      const { xPart, hPart, phi, sigma, units, weights, held } = this;
-      this.recur(this.before.h, hPart, 0, this.groups);
-      const argument = (block, k) => xPart[block * units + k] + hPart[block * units + k];
-      for (let k = 0; k < units; k++) {
-        const i = (gates.i[k] = sigma(argument(0, k)));
-        const f = (gates.f[k] = sigma(argument(1, k)));
-        const g = (gates.g[k] = phi(argument(2, k)));
-        gates.o[k] = sigma(argument(3, k));
-        after.c[k] = held[k] = f * this.before.c[k] + i * g;
-      }
-      if (weights.gain_c) {
-        normalise(held, weights.gain_c, [units]);
-        for (let k = 0; k < units; k++) held[k] += weights.bias_c[k];
-      }
-      for (let k = 0; k < units; k++) after.h[k] = gates.o[k] * phi(held[k]);
-    }
-
-    /** The recurrent product's rows from `first` on, normalised where the layer has layer_norm. */
-    recur(h, out, first, groups) {
-      times(this.weights.weight_hh, h, out, first);
-      if (this.weights.gain_hh) normalise(out, this.weights.gain_hh, groups, first);
-    }
-
-    /** Zoneout as in evaluation: its expectation. */
-    zoneOut(after) {
-      const keep = { h: this.cell.zoneout ?? 0, c: this.cell.zoneout_cell ?? 0 };
-      for (const name of this.states) {
-        if (!keep[name]) continue;
-        const old = this.before[name], fresh = after[name];
-        for (let k = 0; k < this.units; k++) fresh[k] = keep[name] * old[k] + (1 - keep[name]) * fresh[k];
-      }
+    /** A state after the step, with zoneout as in evaluation: its expectation. */
+    keep(name, after, out) {
+      const rate = this.cell.zoneout[name], old = this.before[name];
+      for (let k = 0; k < out.length; k++) out[k] = rate ? rate * old[k] + (1 - rate) * after[k] : after[k];
     }
   }
 
   class Net {
-    /** @param config as config.json. @param tensors Float32Array by the names of the state_dict. */
+    /** @param config as deeprnn.explorer.embedding has it. @param tensors Float32Array by the names of the state_dict. */
     constructor(config, tensors) {
       this.config = config;
       this.output = { weight: tensors["output.weight"], bias: tensors["output.bias"] };
@@ -188,7 +185,7 @@ const Engine = (() => {
         const prefix = `layers.${index}.`;
         const named = Object.entries(tensors).filter(([name]) => name.startsWith(prefix));
         const weights = Object.fromEntries(named.map(([name, values]) => [name.slice(prefix.length), values]));
-        const below = index ? config.layers[index - 1].hidden_size : 0;
+        const below = index ? config.layers[index - 1].states.h : 0;
         return new Layer(cell, weights, below, index === 0 || config.input_to_all ? config.input_size : 0);
       });
     }
@@ -219,19 +216,19 @@ const Engine = (() => {
       this.symbols = new Int32Array(capacity);
       this.length = 0;
       this.kept = net.layers.map((layer) =>
-        Object.fromEntries([...layer.states, ...layer.gates].map((part) => [part, new Float32Array(capacity * layer.units)]))
+        Object.fromEntries(Object.entries(layer.parts).map(([part, size]) => [part, new Float32Array(capacity * size)]))
       );
     }
 
-    /** One part ("h", "c", or a gate's name) of a layer at a step, as a view. */
+    /** One part ("state.h", "gate.f", ...) of a layer at a step, as a view. */
     at(layer, part, step) {
-      const units = this.net.layers[layer].units;
-      return this.kept[layer][part].subarray(step * units, (step + 1) * units);
+      const size = this.net.layers[layer].parts[part];
+      return this.kept[layer][part].subarray(step * size, (step + 1) * size);
     }
 
     /** The L hidden states at a step. */
     hidden(step) {
-      return this.net.layers.map((_, layer) => this.at(layer, "h", step));
+      return this.net.layers.map((_, layer) => this.at(layer, "state.h", step));
     }
 
     logits(step) {
@@ -249,14 +246,13 @@ const Engine = (() => {
         if (below) layer.below.set(below);
         for (const name of layer.states) {
           const initial = layer.weights[`initial_${name}`];
-          if (step) layer.before[name].set(this.at(index, name, step - 1));
+          if (step) layer.before[name].set(this.at(index, `state.${name}`, step - 1));
           else if (initial) layer.before[name].set(initial);
           else layer.before[name].fill(0);
         }
-        const after = { h: this.at(index, "h", step) };
-        if (layer.states.includes("c")) after.c = this.at(index, "c", step);
-        layer.step(symbol, after, Object.fromEntries(layer.gates.map((gate) => [gate, this.at(index, gate, step)])));
-        below = net.config.residual && below ? after.h.map((value, k) => value + below[k]) : after.h;
+        layer.step(symbol, Object.fromEntries(Object.keys(layer.parts).map((part) => [part, this.at(index, part, step)])));
+        const hidden = this.at(index, "state.h", step);
+        below = net.config.residual && below ? hidden.map((value, k) => value + below[k]) : hidden;
       });
       this.length = step + 1;
     }
@@ -275,8 +271,7 @@ const Engine = (() => {
       const other = new Reading(this.net, step + 64);
       other.symbols.set(this.symbols.subarray(0, step));
       this.kept.forEach((parts, layer) => {
-        const units = this.net.layers[layer].units;
-        for (const name in parts) other.kept[layer][name].set(parts[name].subarray(0, step * units));
+        for (const [part, size] of Object.entries(this.net.layers[layer].parts)) other.kept[layer][part].set(parts[part].subarray(0, step * size));
       });
       other.length = step;
       return other;
@@ -311,5 +306,5 @@ const Engine = (() => {
     return Object.fromEntries(Object.entries(index).map(([name, [first, count]]) => [name, all.subarray(first, first + count)]));
   }
 
-  return { Net, Reading, PHI, KINDS, times, logSoftmax, unpack };
+  return { Net, Reading, ELEMENTWISE, elementwise, times, logSoftmax, unpack };
 })();

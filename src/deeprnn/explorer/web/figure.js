@@ -19,6 +19,11 @@ const Facts = (() => {
   };
 })();
 
+/** What a gate does, such as "forget", by the layers that have it; "" for one that multiplies nothing. */
+function gateMeaning(gate) {
+  return [...new Set(Content.net.layers.map((layer) => layer.gates[gate]).filter(Boolean))].join(", ");
+}
+
 /**
  * A view: its heading, a sentence or two, the figure, and what it rests on.
  * @param name of the view, which finds its code. @param parts {title, words, body, notes}

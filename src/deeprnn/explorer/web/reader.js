@@ -27,15 +27,15 @@ class Reader {
   constructor() {
     const probes = Content.fitted.probes;
     const probe = probes.find((one) => one.label === "region") ?? probes.at(-1);
-    this.state = { text: 0, by: probes.length ? "probe" : "h", label: probe?.label ?? Content.labels[0].name, shown: "likeliest", units: null };
+    this.state = { text: 0, by: probes.length ? "probe" : "state.h", label: probe?.label ?? Content.labels[0].name, shown: "likeliest", units: null };
     this.turn = turns();
     this.controls = el("div", { class: "controls" });
     this.key = el("div", { class: "key" });
     this.readout = el("div", { class: "readout", "aria-live": "polite", id: "reader-readout" });
     const bands = [...Array(Facts.layers).fill({ height: 6 }), { height: 6 }];
     this.view = new TextView({ label: "Held-out text with a strip for each layer", bands, oncursor: () => this.tell() });
-    Remote.start().then((has) => {
-      this.has = has;
+    Remote.start().then((parts) => {
+      this.parts = parts;
       this.setControls();
     });
     Theme.onchange(() => this.setKey());
@@ -65,13 +65,12 @@ class Reader {
       this.setControls();
       this.load();
     };
-    const gates = [...new Set(this.has.gates.flat())].map((gate) => [gate, `gate ${gate}`]);
-    const cells = this.has.cells.some(Boolean) ? [["c", "cell state of a unit"]] : [];
+    const parts = [...new Set(this.parts.flat())].map((part) => [part, Reader.words(part)]);
     const probing = Content.fitted.probes.length ? [["probe", "what a probe reads"]] : [];
     const labels = (state.by === "probe" ? Content.fitted.probes.map((one) => one.label) : Content.labels.map((one) => one.name)).map((name) => [name, name]);
     const controls = [
       textPicker(state.text, (text) => this.open(text)),
-      choice("Colour by", [...probing, ["h", "hidden state of a unit"], ...cells, ...gates.map(([key, words]) => [key, `${words} of a unit`])], state.by, (by) => set({ by, units: null, shown: "likeliest" })),
+      choice("Colour by", [...probing, ...parts], state.by, (by) => set({ by, units: null, shown: "likeliest" })),
       choice("True answers of", labels, state.label, (label) => set({ label, shown: state.by === "probe" ? "likeliest" : 0, units: null })),
     ];
     if (state.by === "probe") {
@@ -115,8 +114,18 @@ class Reader {
     this.key.replaceChildren(...[range, sure, legend(classes)].filter(Boolean));
   }
 
+  /** "hidden state of a unit", "state c of a unit", "gate f (forget) of a unit". */
+  static words(part) {
+    const [kind, name] = part.split(".");
+    if (kind === "state") return name === "h" ? "hidden state of a unit" : `state ${name} of a unit`;
+    const meaning = gateMeaning(name);
+    return `gate ${name}${meaning ? ` (${meaning})` : ""} of a unit`;
+  }
+
+  /** Whether what is shown multiplies something, from shut at 0 to open at 1. */
   isGate() {
-    return ["r", "z", "i", "f", "o"].includes(this.state.by);
+    const [kind, name] = this.state.by.split(".");
+    return kind === "gate" && Boolean(gateMeaning(name));
   }
 
   async load() {
@@ -153,7 +162,7 @@ class Reader {
   }
 
   hasPart(layer) {
-    return hasPart(this.has, layer, this.state.by);
+    return this.parts[layer].includes(this.state.by);
   }
 
   /** What the probe of a layer takes character i for, and how surely. */
@@ -205,9 +214,4 @@ class Reader {
     if (this.state.by !== "probe") return "";
     return `Accuracy of these probes on files that they were not fitted on: ${this.probe.accuracy.map((value, layer) => `layer ${layer + 1} ${Say.share(value)}`).join(", ")}.`;
   }
-}
-
-/** Whether a layer has a part: every one has "h", an LSTM "c", each its own gates. */
-function hasPart(has, layer, part) {
-  return part === "h" || (part === "c" ? has.cells[layer] : has.gates[layer].includes(part));
 }

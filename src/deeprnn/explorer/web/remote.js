@@ -33,7 +33,7 @@ const Remote = (() => {
       port.postMessage({ id: next, ask, given });
     });
 
-  /** Hands the weights over, once. Resolves to what the net has: its gates, and where it has cell states. */
+  /** Hands the weights over, once. Resolves to the names of the states and gates of each layer. */
   function start() {
     return (started ??= new Promise((resolve) => {
       const begin = () => {

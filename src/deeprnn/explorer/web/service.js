@@ -89,7 +89,7 @@ function serve(port) {
       facts = { unrelated };
       texts = shown.map((symbols) => ({ symbols: [BOUNDARY, ...symbols], reading: new Engine.Reading(net, symbols.length + 1) }));
       readAll();
-      return { gates: net.layers.map((layer) => layer.gates), cells: net.layers.map((layer) => layer.states.includes("c")) };
+      return net.layers.map((layer) => Object.keys(layer.parts));
     },
 
     /** Typed text: states of the rows of units asked for, for the last `columns` steps up to `end`, and the guesses. */
@@ -100,7 +100,7 @@ function serve(port) {
       const strips = rows.map((units, layer) => {
         const block = new Float32Array(units.length * (end - first + 1));
         for (let step = first; step <= end; step++) {
-          const state = reading.at(layer, "h", step);
+          const state = reading.at(layer, "state.h", step);
           units.forEach((unit, row) => (block[(step - first) * units.length + row] = state[unit]));
         }
         return block;
@@ -126,7 +126,7 @@ function serve(port) {
       return written;
     },
 
-    /** One unit's values over a text. `part`: "h", "c", or a gate. */
+    /** One unit's values over a text. `part`: "state.h", "gate.f", ... */
     async series({ text, layer, part, unit, count }) {
       const reading = await readTo(text, count);
       return Float32Array.from({ length: reading.length - 1 }, (_, i) => reading.at(layer, part, i + 1)[unit]);
@@ -138,7 +138,7 @@ function serve(port) {
       const length = Math.min(reading.length - 1, count ?? Infinity);
       return net.layers.map((_, layer) => {
         const found = new Float32Array(length * classes);
-        for (let i = 0; i < length; i++) found.set(classify("probe", layer, reading.at(layer, "h", i + 1), first, classes), i * classes);
+        for (let i = 0; i < length; i++) found.set(classify("probe", layer, reading.at(layer, "state.h", i + 1), first, classes), i * classes);
         return found;
       });
     },
@@ -180,7 +180,7 @@ function serve(port) {
       return net.layers.map((_, layer) => {
         const curve = [];
         for (let step = at + 1; step < end; step++) {
-          const a = reading.at(layer, "h", step), b = other.at(layer, "h", step);
+          const a = reading.at(layer, "state.h", step), b = other.at(layer, "state.h", step);
           curve.push(Math.sqrt(a.reduce((sum, value, k) => sum + (value - b[k]) ** 2, 0)) / facts.unrelated[layer]);
         }
         return curve;
@@ -199,7 +199,7 @@ function serve(port) {
           within ? inside++ : outside++;
           net.layers.forEach((_, layer) => {
             const [sumIn, sumOut, squareOut] = sums[layer];
-            const state = reading.at(layer, "h", i + 1);
+            const state = reading.at(layer, "state.h", i + 1);
             for (let unit = 0; unit < state.length; unit++) {
               if (within) sumIn[unit] += state[unit];
               else {
@@ -223,7 +223,7 @@ function serve(port) {
     /** A unit's values on every text that has been read so far; null for the others. */
     everywhere({ layer, unit }) {
       return texts.map(({ reading, symbols }) =>
-        reading.length < symbols.length ? null : Float32Array.from({ length: reading.length - 1 }, (_, i) => reading.at(layer, "h", i + 1)[unit])
+        reading.length < symbols.length ? null : Float32Array.from({ length: reading.length - 1 }, (_, i) => reading.at(layer, "state.h", i + 1)[unit])
       );
     },
   };

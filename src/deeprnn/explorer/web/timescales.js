@@ -5,8 +5,7 @@ Views.push({
   tab: "Fast and slow units",
   build(section) {
     const gates = [...new Set(Content.measured.scales.flatMap((layer) => Object.keys(layer.gates)))];
-    const shares = gates.flatMap((gate) => ["open", "shut"].map((end) => ({ gate, end, words: `gate ${gate} ${end}` })));
-    const keeping = gates.find((gate) => gate === "z") ?? gates.find((gate) => gate === "f");
+    const shares = gates.flatMap((gate) => ["open", "shut"].map((end) => ({ gate, end, words: `gate ${gate} (${gateMeaning(gate)}) ${end}` })));
     const state = { share: null };
     const plot = Plot.plot(TimeScales.words(), (width) => TimeScales.figure(state, width), { height: 120 + 74 * Facts.layers });
     const options = [["layer", "layer by layer"], ...shares.map(({ words }, index) => [index, `share of steps with ${words}`])];
@@ -19,7 +18,7 @@ Views.push({
         title: "How slowly does each unit change?",
         words: [
           "Each dot is a unit. To the right are slow ones: it takes that many characters until the unit no longer resembles itself. A unit is as slow as what it follows: one that tells the indentation is slow because indentation is.",
-          keeping ? `Set the units against a gate: an open ${keeping} gate keeps the unit as it is.` : "",
+          gates.length ? "Or set the units against a gate: how often it is open, above 0.9, or shut, below 0.1." : "",
         ],
         body: [gates.length ? el("div", { class: "controls" }, choice("From bottom to top", options, "layer", set)) : null, plot, TimeScales.table()],
         notes: [
