@@ -30,8 +30,8 @@ class Effort:
     """How much is measured.
 
     Attributes:
-        files, per_file: how much held-out text is read: so many files, so many characters of each at most.
-        characters: how many of them are looked at by probes and units.
+        files, per_file: the most held-out files that are read, and characters of each.
+        characters: how many of them probes and units are measured on.
         seeds: splits of the files.
         snippets: places that ripples and construction start from. horizon: characters that a ripple is followed.
         untrained: nets that make the untrained band of the ripples.
@@ -79,7 +79,7 @@ def analyze(
         path: the run's directory; `analysis.parquet` and `analysis.json` are put there.
         effort: `FULL`, `QUICK`, or your own.
         against: another run over the same texts and symbols, such as a one-layer net of as many parameters trained as
-            long: its bits per character and its probes are set beside.
+            long: its bits per character and its probes are compared.
         progress: called with what is being done, how much of it is done, and how much there is.
 
     Raises:

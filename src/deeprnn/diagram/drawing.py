@@ -58,7 +58,7 @@ def draw(net: DeepRNN, path: str | Path | None = None) -> Drawing:
         path: also write the drawing to this .svg file.
 
     Raises:
-        TypeError: `net` is no DeepRNN. ValueError: `path` does not end in .svg.
+        TypeError: `net` is not a DeepRNN. ValueError: `path` does not end in .svg.
         FileExistsError: a file that is not such a drawing stands at `path`.
 
     >>> from deeprnn import DeepRNN, GRU, draw

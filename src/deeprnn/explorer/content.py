@@ -52,7 +52,7 @@ def gather_content(path: Path, progress: Progress) -> Content:
     training = training_curve(run, net, texts, vocabulary)
     notices = [*figures["summary"]["notices"], *texts.notices]
     if is_stale(path, figures["summary"]):
-        notices.insert(0, f"the net is not the one that {SUMMARY} is about; measure it anew: deeprnn analyze {path}")
+        notices.insert(0, f"the net is not the one that {SUMMARY} is about; run again: deeprnn analyze {path}")
     refusal = embedding.why_not(net)
     packed = embedding.pack(_tensors(net, fitted, runs=refusal is None))
     return Content(

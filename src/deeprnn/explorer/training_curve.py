@@ -55,7 +55,7 @@ def training_curve(run: TextRun, net: DeepRNN, texts: Texts, vocabulary: Vocabul
 
 
 def _thinned(rows: list[Any], most: int) -> list[Any]:
-    """So many rows at most, evenly, and the last one beside them.
+    """At most this many rows, evenly spaced, and the last one.
 
     >>> _thinned([0, 1, 2, 3, 4, 5, 6, 7], 3), _thinned([0, 1], 3), _thinned([], 3)
     ([0, 3, 6, 7], [0, 1], [])

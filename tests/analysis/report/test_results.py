@@ -181,7 +181,7 @@ def test_a_missing_or_damaged_summary_says_so(tmp_path: Path) -> None:
 
 def test_an_earlier_versions_results_are_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / SUMMARY).write_text(json.dumps({"format": "deeprnn analysis 1"}))
-    with pytest.raises(ValueError, match=r"earlier version of deeprnn\.\n  Make it anew: deeprnn analyze"):
+    with pytest.raises(ValueError, match=r"earlier version of deeprnn\.\n  Run it again: deeprnn analyze"):
         read_summary(tmp_path)
 
 

@@ -82,7 +82,7 @@ def test_a_label_that_is_seldom_read_is_left_out_and_named() -> None:
     centres[:, :4, 1] = np.nan  # in some
     verdict = judge(NAMES, NEED, centres, layers=LAYERS)
     assert (verdict.n, verdict.unread) == (N - 1, ("label 0",))
-    assert "Left out, since no layer lets a linear reader know them: label 0." in verdict.paragraph
+    assert "Left out, since a linear probe can't read them off any layer: label 0." in verdict.paragraph
     assert verdict.finding == "supported"
 
 

@@ -46,7 +46,8 @@ class Label:
         """(N,) int16, the label of each character of a text.
 
         Raises:
-            ValueError: the function's answer is no such array. UnreadableSource: a Python label, and no Python text.
+            ValueError: the function returned something else.
+            UnreadableSource: the label is one of Python, and the text is not.
         """
         codes = np.asarray(self.function(text))
         if codes.shape != (len(text),) or codes.dtype.kind not in "iub":

@@ -79,12 +79,12 @@ def read(text: str) -> Source:
     starts = (0, *accumulate(len(line) + 1 for line in text.split("\n")))
     try:
         with warnings.catch_warnings():
-            # What the source's author is warned of, such as an invalid escape, is no concern here.
+            # What the source's author is warned of, such as an invalid escape, does not matter here.
             warnings.simplefilter("ignore")
             tree = ast.parse(text)
         tokens, lines = _tokens(text, starts)
     except (SyntaxError, tokenize.TokenError, ValueError, RecursionError, MemoryError) as error:
-        raise UnreadableSource(f"the text is no Python that this version reads: {error!r}") from error
+        raise UnreadableSource(f"the text is not valid Python for this version: {error!r}") from error
     return Source(text, tokens, lines, tree, starts)
 
 
@@ -109,7 +109,7 @@ def _tokens(text: str, starts: tuple[int, ...]) -> tuple[tuple[Token, ...], tupl
             if line_start is None and info.type != tokenize.COMMENT:
                 line_start = start
         elif info.type == tokenize.ERRORTOKEN and not info.string.isspace():
-            raise ValueError(f"{info.string!r} at line {info.start[0]} is no token")
+            raise ValueError(f"{info.string!r} at line {info.start[0]} is not a token")
     return tuple(tokens), tuple(lines)
 
 

@@ -76,7 +76,7 @@ def ablate(
     Cost: one run of the net for each; resets cut torch's runs into pieces of k, so k = 1 runs step by step.
 
     Pitfalls: the layers above were never trained for what they now get, so the loss is an upper bound of what the
-    layer is worth: a net trained without it would do better than this one bereft of it. The bottom layer is the only
+    layer is worth: a net trained without it would do better than this one without it. The bottom layer is the only
     way in: without it nothing is left but the mean. `zero` also shifts what comes above; prefer `mean`. Residual
     paths go around a layer that is silent.
 

@@ -1,4 +1,4 @@
-"""How long each unit takes to build its context anew."""
+"""How long each unit takes to rebuild its context."""
 
 from dataclasses import dataclass
 

@@ -74,8 +74,8 @@ def context_need(
     labels themselves 3 s for each million characters of `texts`. Deterministic.
 
     Pitfalls: the reader is linear, so what hangs on several characters at once (a word, a number of brackets) counts
-    as needing more than its window; and the order is that of these texts. With few characters a long window fits them
-    by heart and can leave more open than a shorter one. A label whose frequent class is nearly always right has
+    as needing more than its window; and the order is that of these texts. With few characters a long window
+    memorises them and can leave more open than a shorter one. A label whose frequent class is nearly always right has
     little entropy, and its need a wide interval.
 
     Source: the window as baseline is that of the n-gram features in probing (Hewitt & Liang 2019 for why a baseline);

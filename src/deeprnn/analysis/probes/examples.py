@@ -51,7 +51,7 @@ class Labels:
     def hashed(self, window: Tensor, seed: int) -> "Labels":
         """Control labels: a class for each distinct window, drawn at random with the label's own frequencies.
 
-        A probe gets these right only by knowing the window's characters by heart, whatever they mean.
+        A probe gets these right only by memorising the window's characters, whatever they mean.
 
         Args:
             window: (N, k) the last k symbols, whose combination is the type.

@@ -57,7 +57,7 @@ def probe(features: Features, labels: Labels, split: Split, penalties: Sequence[
     Pitfalls: a probe shows that something can be read, not that the net uses it (ablation does). Accuracy means
     nothing beside a frequent class: compare with the window and with the net untrained, which is a random but rich
     feature of the text. Characters of a file depend on one another, so 20,000 of them are fewer than they seem: with
-    few files a wide layer fits them by heart, and bits (not accuracy) rise.
+    few files a wide layer memorises them, and bits (not accuracy) rise.
 
     Source: Alain & Bengio 2016; Belinkov 2022 (the pitfalls).
     """
@@ -100,7 +100,7 @@ def bits_over(base: Score, joint: Score, weights: Floats) -> Interval:
 
     Pitfalls: both readers are linear. What a *nonlinear* reader would get from the window alone (an exact word in
     it) counts as the layer's merit; a layer untrained earns such merit too, so look at the two side by side. Both
-    terms are upper bounds of entropies, so I can come out below 0: the layer then adds nothing that pays for its
+    terms are upper bounds of entropies, so I can come out below 0: the layer then adds nothing that makes up for its
     width.
 
     Source: conditional probing, Hewitt, Ethayarajh, Liang & Manning 2021.

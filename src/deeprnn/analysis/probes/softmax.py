@@ -100,7 +100,7 @@ def fit(
         penalty: one for all, or (M,).
         start: where to begin, such as a fit on fewer rows; zeros by default.
         tolerance: stop when no entry of any label's gradient is larger.
-        iterations: at most so many.
+        iterations: the most that are done.
 
     Source: L-BFGS, Nocedal & Wright 2006, algorithm 7.4; each label a problem of its own.
 

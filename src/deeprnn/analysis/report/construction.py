@@ -1,4 +1,4 @@
-"""How long each unit takes to build its context anew, in the net and in the net untrained."""
+"""How long each unit takes to rebuild its context, in the net and in the same net untrained."""
 
 import numpy as np
 

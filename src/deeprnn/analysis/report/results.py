@@ -147,8 +147,8 @@ def read_summary(directory: Path) -> dict[str, Any]:
     """
     path = directory / SUMMARY
     if not path.exists():
-        raise FileNotFoundError(f"{path} does not exist; make it with: deeprnn analyze {directory}")
-    remedy = f"Make it anew: deeprnn analyze {directory}"
+        raise FileNotFoundError(f"{path} does not exist.\n  Run: deeprnn analyze {directory}")
+    remedy = f"Run it again: deeprnn analyze {directory}"
     if json_file.read_any(path, remedy).get("format") in _EARLIER:
         raise ValueError(f"{path} was written by an earlier version of deeprnn.\n  {remedy}")
     return json_file.read(path, FORMAT, remedy)
@@ -163,9 +163,9 @@ def read_figures(directory: Path, content: Mapping[str, Any]) -> Figures:
     Raises:
         FileNotFoundError: it is not there. ValueError: it is damaged, or another one.
     """
-    path, remedy = directory / TABLE, f"Make both anew: deeprnn analyze {directory}"
+    path, remedy = directory / TABLE, f"Run it again: deeprnn analyze {directory}"
     if not path.is_file():
-        raise FileNotFoundError(f"{path} does not exist; make it with: deeprnn analyze {directory}")
+        raise FileNotFoundError(f"{path} does not exist.\n  Run: deeprnn analyze {directory}")
     if "table" in content and content["table"] != digest.of_file(path):
         raise ValueError(f"{path} is not the table that {SUMMARY} was written with, or is damaged.\n  {remedy}")
     try:

@@ -37,14 +37,14 @@ class Text(NamedTuple):
 
 @dataclass(frozen=True)
 class TextSample:
-    """Texts side by side, and N of their characters that are looked at.
+    """Texts side by side, and N of their characters, the ones that probes read.
 
     Attributes:
         names: B names of files or pieces.
         x: (T, B) symbols, each text after its boundary; what is behind a text's end is boundary too.
         targets: (T, B) the symbol after each; -1 behind a text's end.
         lengths: (B,) how many steps hold text, the boundary included.
-        step, groups: (N,) where each looked-at character is: x[step, groups] is the character itself.
+        step, groups: (N,) where each of the N characters is: x[step, groups] is the character itself.
         labels: of these characters. kind: which set of labels they are from.
         notices: what a reader should know, such as files that were left out.
     """
@@ -72,7 +72,7 @@ class TextSample:
         return self.targets[self.step, torch.from_numpy(self.groups)]
 
     def states(self, net: DeepRNN) -> tuple[Tensor, ...]:
-        """L tensors (N, H_l): every layer's state after it has read each looked-at character."""
+        """L tensors (N, H_l): every layer's state after it has read each of the N characters."""
         found = [torch.empty(len(self.step), cell.output_width) for cell in net.cells]
         column = torch.from_numpy(self.groups)
         steps, state = max(1, _CHUNK // self.x.shape[1]), None
@@ -109,14 +109,14 @@ def sample_texts(
     characters: int,
     seed: int = 0,
 ) -> TextSample:
-    """A sample of documents: labelled, side by side, with the characters that are looked at drawn from them.
+    """A sample of documents: labelled, side by side, with N of their characters drawn.
 
     Each text is read from its beginning, up to `per_file` characters; where there are few documents they are cut in
-    pieces, which are then read from the initial state too. The characters looked at are drawn from all of these
+    pieces, which are then read from the initial state too. The N characters are drawn from all of these
     without replacement.
 
     Args:
-        documents: held-out ones. files: at most so many, drawn at random. per_file: characters. characters: N.
+        documents: held-out ones. files: the most that are used, drawn at random. per_file: characters. characters: N.
 
     Raises:
         TextError: there is too little text, or it can't be read with this vocabulary.
@@ -148,7 +148,7 @@ def kind_of(documents: Sequence[Document]) -> Kind:
 def untrained(net: DeepRNN, seed: int) -> DeepRNN:
     """The same net as it was before training, from the same initialisation; with its run's seed, those very weights.
 
-    An activation's own weights start anew where its modules have `reset_parameters`.
+    An activation's own weights are initialised again where its modules have `reset_parameters`.
     """
     cells = copy.deepcopy([own_cell(cell) for cell in net.cells])
     with torch.random.fork_rng(devices=[]):
@@ -210,7 +210,7 @@ def _pieces(texts: Sequence[Text], notices: list[str]) -> list[Text]:
     ]
     notices.append(
         f"{len(long_enough)} held-out files were cut into {len(pieces)} pieces of {size:,} characters; pieces of one "
-        f"file are no independent texts, so intervals come out too narrow"
+        f"file are not independent, so the intervals are too narrow"
     )
     return pieces
 
@@ -232,7 +232,7 @@ def _side_by_side(pieces: Sequence[Text]) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _label_matrix(pieces: Sequence[Text], step: Ints, groups: Ints, kind: Kind) -> tuple[Labels, list[str]]:
-    """The labels of the looked-at characters; one that says nothing about them is left out, with a notice."""
+    """The labels of the N characters; one that says nothing about them is left out, with a notice."""
     names, sizes, rows, notices = list[str](), list[int](), list[Ints](), list[str]()
     for label in label_sets.all_of(kind):
         values = np.full(len(step), -1, dtype=np.int64)

@@ -15,7 +15,7 @@ from deeprnn.analysis.report.text_sample import TextSample
 from deeprnn.deep import DeepRNN
 
 _STEPS, _FILES = 2_000, 16
-"""How much text time scales and gates are taken from: so many steps of so many files."""
+"""Steps of each file, and files, that time scales and gates are measured on."""
 
 
 def measure_units(

@@ -114,7 +114,7 @@ def judge(
     if exceptions:
         paragraph += f" Exceptions: {', '.join(exceptions)}."
     if unread:
-        paragraph += f" Left out, since no layer lets a linear reader know them: {', '.join(unread)}."
+        paragraph += f" Left out, since a linear probe can't read them off any layer: {', '.join(unread)}."
     return Verdict(finding, ours, theirs, shift, len(kept), len(centres), exceptions, unread, paragraph)
 
 
@@ -180,7 +180,7 @@ def _find(
     ours: Correlation, theirs: Correlation | None, shift: Correlation | None, n: int, layers: int
 ) -> tuple[Finding, str]:
     if layers < 2:
-        return "not supported", "the net has one layer, so there is no order of layers to speak of"
+        return "not supported", "the net has one layer, so there is no order of layers"
     if n < FEWEST:
         return "not supported", f"only {n} labels can be read from the net, and {FEWEST} are needed"
     if math.isnan(ours.rho):
@@ -206,8 +206,8 @@ def _exceptions(names: Sequence[str], need: Floats, centre: Floats) -> tuple[str
 
 _WORDS = {
     "supported": "Supported: the higher the layer, the more context its features need.",
-    "not supported": 'Not supported: that "the higher the layer, the more context its features need".',
-    "contradicted": "Contradicted: in this net it is not so that the higher the layer, the more context it needs.",
+    "not supported": 'Not supported: the claim that "the higher the layer, the more context its features need".',
+    "contradicted": "Contradicted: in this net, higher layers need less context.",
 }
 
 

@@ -11,7 +11,7 @@ Views.push({
         title: "What does the network lose without a layer?",
         words:
           "Each bar is the number of bits a character that prediction gets worse by when one layer passes nothing upward (zero), or always its own mean. " +
-          "The curves take the layer’s memory instead: its state starts afresh every few characters, so that it sees no further back than that. " +
+          "The curves take the layer’s memory instead: its state is reset every few characters, so that it sees no further back than that. " +
           "A probe shows what a layer knows; this shows what the network uses.",
         body: [
           el("h3", {}, "Its contribution taken away"),
@@ -82,7 +82,7 @@ const Ablation = {
     return {
       data,
       layout: {
-        xaxis: { type: "log", tickvals: every, ticktext: every.map(String), title: "its state starts afresh every so many characters" },
+        xaxis: { type: "log", tickvals: every, ticktext: every.map(String), title: "characters between two resets of its state" },
         yaxis: { title: "bits a character lost", rangemode: "tozero" },
         showlegend: true,
         legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0, itemclick: false, itemdoubleclick: false },

@@ -1,4 +1,4 @@
-// How slowly each unit changes, and how long it takes to build its context anew.
+// How slowly each unit changes, and how long it takes to rebuild its context.
 
 Views.push({
   name: "timescales",
@@ -67,7 +67,7 @@ const TimeScales = {
     return {
       data,
       layout: {
-        xaxis: { type: "log", tickvals: ticks, ticktext: ticks.map(String), title: "characters until it is no longer like itself" },
+        xaxis: { type: "log", tickvals: ticks, ticktext: ticks.map(String), title: "autocorrelation time, in characters" },
         yaxis: share
           ? { title: `share of steps: ${share.words}`, rangemode: "tozero" }
           : { tickvals: layers.map((layer) => layer + 1), ticktext: layers.map((layer) => `layer ${layer + 1}`), showgrid: false, ticks: "", range: [0.4, layers.length + 0.6] },
@@ -89,7 +89,7 @@ const TimeScales = {
       el("tr", {}, el("th", { scope: "row" }, `layer ${layer + 1}`), el("td", { class: "number" }, Say.number(TimeScales.median(TimeScales.times(layer)), 1)), cell("trained", layer, false), cell("untrained", layer, true)));
     return el("div", { class: "scroll" }, el("table", { class: "plain" },
       el("caption", {}, "In characters; quartiles over units in brackets"),
-      el("thead", {}, el("tr", {}, el("th", {}, ""), ["no longer like itself", "context built anew", "untrained"].map((words) => el("th", { scope: "col", class: "number" }, words)))),
+      el("thead", {}, el("tr", {}, el("th", {}, ""), ["autocorrelation time", "context rebuilt", "untrained"].map((words) => el("th", { scope: "col", class: "number" }, words)))),
       el("tbody", {}, rows)));
   },
 };
