@@ -1,6 +1,7 @@
 """A run analyzed from end to end, small: what is written, what is printed, what is refused."""
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import get_args
@@ -9,13 +10,14 @@ import numpy as np
 import polars
 import pytest
 import torch
+import torch.nn.functional as F
 from typer.testing import CliRunner
 
 from deeprnn import GRU, LSTM, DeepRNN
 from deeprnn.analysis import study
 from deeprnn.analysis.report.results import SUMMARY, TABLE
 from deeprnn.analysis.report.table import Metric
-from deeprnn.analysis.report.text_sample import untrained
+from deeprnn.analysis.report.text_sample import sample_texts, untrained
 from deeprnn.analysis.study import Effort, analyze
 from deeprnn.cli import app
 from deeprnn.tasks.text import Bytes, Characters, Corpus, train
@@ -133,6 +135,31 @@ def test_a_run_is_analyzed_and_the_results_lie_in_it(corpus: Corpus, run: Path) 
     for what in {said[0] for said in told}:
         ends = [said for said in told if said[0] == what][-1]
         assert ends[1] == ends[2], ends
+
+
+def test_figures_are_those_of_the_net_and_its_text(corpus: Corpus, run: Path) -> None:
+    """Some figures of a run, computed once more from the net and the labels themselves."""
+    results = analyze(run, TINY)
+    net, vocabulary = study.TextRun(run).load()
+    sample = sample_texts(corpus.held_out, vocabulary, files=16, per_file=400, characters=1_500)
+    targets = sample.targets[:60]
+    with torch.no_grad():
+        output = net.eval()(sample.x[:60]).output
+        silent = [weight.zero_() for name, weight in net.named_parameters() if name == "output.weight"]
+        bare = net(sample.x[:60]).output
+    assert output is not None
+    assert bare is not None
+    assert len(silent) == 1
+    bits, lost = (F.cross_entropy(one.flatten(0, 1), targets.flatten(), ignore_index=-1) for one in (output, bare))
+    np.testing.assert_allclose(results.summary()["bits_per_character"], bits / math.log(2), rtol=1e-5)
+    # Zero at the top layer leaves the output's bias alone.
+    zeroed = results.figures.figure("bits lost", layer=2, label="next character", change="zero").value
+    np.testing.assert_allclose(zeroed, (lost - bits) / math.log(2), rtol=1e-4)
+    row = results.probes[0]
+    values = sample.labels.values[sample.labels.names.index(row.label)]
+    shares = torch.bincount(values[values >= 0]) / (values >= 0).sum()
+    assert row.chance == pytest.approx(float(shares.max()))
+    assert row.need == min(other.need for other in results.probes)
 
 
 def test_the_command_prints_table_and_verdict(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@
 | `interventions` | a net run with a layer changed |
 | `labels` | what may be known about each character of a text |
 | `probes` | what a linear classifier reads off a layer |
-| `measurements` | ripple, construction, context need, lens, ablation, units: one module each |
+| `measurements` | ripple, construction, context need, next character, ablation, units: one module each |
 | `report` | all of it for one run, as `deeprnn analyze` writes it |
 
 The functions that most programs need are exported here. The others lie in the module of their subject, which often
@@ -25,8 +25,8 @@ from deeprnn.analysis.interventions.edits import replace as replace
 from deeprnn.analysis.interventions.edits import zero as zero
 from deeprnn.analysis.recording.names import Name as Name
 from deeprnn.analysis.recording.names import names_of as names_of
-from deeprnn.analysis.recording.recorder import Recording as Recording
 from deeprnn.analysis.recording.recorder import record as record
+from deeprnn.analysis.recording.recording import Recording as Recording
 
 if TYPE_CHECKING:
     from deeprnn.analysis.report.results import Results as Results

@@ -1,14 +1,12 @@
 """torch.nn.RNN, GRU and LSTM as a DeepRNN, so that all of the analysis works on them."""
 
-from collections.abc import Generator
-from contextlib import contextmanager
-
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize, prune
 from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 
+from deeprnn.analysis.evaluation import evaluated
 from deeprnn.cells import GRU, LSTM, Cell, Elman
 from deeprnn.deep import DeepRNN
 
@@ -116,7 +114,7 @@ def _weight(module: nn.Module, name: str) -> Tensor:
     """One weight as it is now in evaluation, whichever way of torch.nn.utils computes it."""
     if name in module._parameters:
         return getattr(module, name)
-    with _evaluated(module):
+    with evaluated(module):
         if parametrize.is_parametrized(module, name):
             return getattr(module, name)
         for hook in module._forward_pre_hooks.values():
@@ -131,18 +129,6 @@ def _weight(module: nn.Module, name: str) -> Tensor:
         f"{name} is not a parameter of the {type(module).__name__}, and nothing of torch.nn.utils computes it; "
         f"make what it computes a parameter of the module before as_deep()."
     )
-
-
-@contextmanager
-def _evaluated(module: nn.Module) -> Generator[None]:
-    """Within the block, the module and its parts are in evaluation, where norms are fixed and nothing is drawn."""
-    modes = {part: part.training for part in module.modules()}
-    module.eval()
-    try:
-        yield
-    finally:
-        for part, training in modes.items():
-            part.training = training
 
 
 def _check_embedding(module: nn.RNN | nn.GRU | nn.LSTM, embedding: nn.Embedding) -> None:

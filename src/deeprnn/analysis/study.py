@@ -11,11 +11,11 @@ from torch import Tensor
 from deeprnn.analysis.measurements.context_need import WINDOWS
 from deeprnn.analysis.progress import Progress, ignore_progress
 from deeprnn.analysis.report.ablations import compare_predictions, measure_ablations
-from deeprnn.analysis.report.construction import measure_construction
+from deeprnn.analysis.report.construction import BEFORE_SHARED, SHARED, measure_construction
 from deeprnn.analysis.report.next_character import measure_next_character
 from deeprnn.analysis.report.probes import HEADLINE, add_figures, probe_layers
 from deeprnn.analysis.report.results import Results, check_place
-from deeprnn.analysis.report.ripples import measure_ripples
+from deeprnn.analysis.report.ripples import BEFORE_RIPPLE, measure_ripples
 from deeprnn.analysis.report.table import Table
 from deeprnn.analysis.report.text_sample import TextSample, sample_texts, untrained
 from deeprnn.analysis.report.units import measure_units
@@ -99,6 +99,7 @@ def analyze(
     sizes: dict[str, int] = {name: getattr(effort, name) for name in ("files", "per_file", "characters")}
     held_out = run.read_corpus().held_out
     sample = sample_texts(held_out, vocabulary, **sizes)
+    sample.check_longer_than(max(BEFORE_RIPPLE + effort.horizon, BEFORE_SHARED + SHARED))  # before minutes are spent
     other = None if against is None else _load_other(Path(against), vocabulary, held_out)
     seed = plan.settings.seed
     fresh = [untrained(net, seed + index) for index in range(effort.untrained)]

@@ -219,9 +219,9 @@ class _Problem:
         peak = logits.amax(0)
         torch.sub(logits, peak, out=errors).exp_()
         total = errors.sum(0)
-        surprise = total.log() + peak - logits.gather(0, chosen)[0]
+        nats = total.log() + peak - logits.gather(0, chosen)[0]
         errors.mul_(share / total).scatter_add_(0, chosen, -share[None])
-        return surprise @ share
+        return nats @ share
 
 
 class _History:

@@ -1,18 +1,20 @@
-"""Recording: what every layer's states and gates were, at every step, by name."""
+"""`record`: runs a net and keeps what its layers computed."""
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
+from deeprnn.analysis.evaluation import evaluated
 from deeprnn.analysis.interventions.edited_cell import own_cell
 from deeprnn.analysis.recording.names import Name, matching
-from deeprnn.analysis.recording.storage import Block, allocate, bytes_per_step, open_blocks
+from deeprnn.analysis.recording.recording import Recording
+from deeprnn.analysis.recording.storage import Block, allocate, bytes_per_step
 from deeprnn.cells import Cell
 from deeprnn.deep import DeepRNN
 from deeprnn.inputs import Inputs, Lengths
@@ -22,83 +24,8 @@ from deeprnn.layer import RecurrentLayer
 from deeprnn.state import DeepState, State
 from deeprnn.stateforms import StateForm
 
-if TYPE_CHECKING:
-    import xarray
-
 CHUNK_BYTES = 64 << 20
 """About how much is recorded between two writes, where the sequence may be cut."""
-
-
-class Recording(Mapping[str, Tensor]):
-    """Recorded values by name, each (batch, time, unit), whatever axes the net itself has.
-
-    Attributes:
-        blocks: the same by kind, all layers together (see `Block`).
-        state: what the next call continues from; None for a recording opened from disk.
-
-    A recording that lies on disk is read from there as it is used; its values are views of memory-mapped files.
-    """
-
-    def __init__(self, blocks: Mapping[str, Block], state: DeepState | None, *, keep: object = None) -> None:
-        self.blocks = dict(blocks)
-        self.state = state
-        self._keep = keep
-        self._places = {
-            f"layers.{layer}.{kind}": (kind, layer) for kind, block in self.blocks.items() for layer in block.layers
-        }
-
-    def __getitem__(self, name: str) -> Tensor:
-        if name not in self._places:
-            raise KeyError(f"{name!r} was not recorded; there are {', '.join(self._places)}.")
-        kind, layer = self._places[name]
-        return self.blocks[kind].of_layer(layer)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._places)
-
-    def __len__(self) -> int:
-        return len(self._places)
-
-    def stacked(self, kind: str = "hidden") -> Tensor:
-        """(batch, time, layer, unit): the recorded layers' values of one kind; NaN beyond a narrower layer's width.
-
-        Args:
-            kind: a name without its layer, such as "hidden" or "gate.f".
-        """
-        return self._block(kind).values
-
-    def xarray(self, kind: str = "hidden") -> "xarray.DataArray":
-        """`stacked(kind)` with its axes named batch, time, layer, unit; `layer` holds the layers' indices.
-
-        No copy: on disk it stays on disk. Needs the extra `analysis`.
-
-        >>> from deeprnn import DeepRNN, GRU
-        >>> net = DeepRNN(3, [GRU(4), GRU(4)])
-        >>> hidden = record(net, torch.randn(5, 2, 3)).xarray()
-        >>> dict(hidden.sel(layer=1).sizes)
-        {'batch': 2, 'time': 5, 'unit': 4}
-        """
-        import xarray
-
-        block = self._block(kind)
-        coordinates = {"layer": list(block.layers)}
-        return xarray.DataArray(
-            block.values.numpy(), dims=("batch", "time", "layer", "unit"), coords=coordinates, name=kind
-        )
-
-    @classmethod
-    def open(cls, directory: str | Path) -> "Recording":
-        """The recording that `record(..., directory=directory)` wrote.
-
-        Raises:
-            FileNotFoundError, ValueError: there is none, or it is of another format.
-        """
-        return cls(open_blocks(Path(directory)), None)
-
-    def _block(self, kind: str) -> Block:
-        if kind not in self.blocks:
-            raise KeyError(f"nothing of kind {kind!r} was recorded; there are {', '.join(self.blocks)}.")
-        return self.blocks[kind]
 
 
 def record(
@@ -159,7 +86,7 @@ def record(
     keep = TemporaryDirectory(prefix="deeprnn-recording-") if directory is None and row * steps > in_memory else None
     place = Path(keep.name) if keep else None if directory is None else Path(directory)
     blocks = allocate(wanted, batch, steps, net.dtype, place)
-    with torch.no_grad(), _evaluated(net):
+    with torch.no_grad(), evaluated(net):
         after = _run(net, inputs, given, wanted, blocks, _chunk(net, chunk, row, steps))
     return Recording(blocks, inputs.restore_state(after), keep=keep)
 
@@ -261,14 +188,3 @@ def _values(
 def _of_direction(values: Tensor, cell: Cell, state: str, direction: int) -> Tensor:
     width = cell.state_sizes[state]
     return values[..., direction * width : (direction + 1) * width]
-
-
-@contextmanager
-def _evaluated(net: nn.Module) -> Generator[None]:
-    modes = [(module, module.training) for module in net.modules()]
-    net.eval()
-    try:
-        yield
-    finally:
-        for module, training in modes:
-            module.training = training

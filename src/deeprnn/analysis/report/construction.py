@@ -9,7 +9,7 @@ from deeprnn.analysis.report.text_sample import TextSample
 from deeprnn.analysis.statistics import Floats, Interval
 from deeprnn.deep import DeepRNN
 
-_BEFORE, _SHARED = 100, 100
+BEFORE_SHARED, SHARED = 100, 100
 """Characters of the two histories, and of the text that both are followed by."""
 
 
@@ -17,8 +17,8 @@ def measure_construction(
     table: Table, sample: TextSample, net: DeepRNN, fresh: DeepRNN, *, snippets: int, progress: Progress
 ) -> None:
     """Adds how many characters units need until they agree with themselves after another history."""
-    x = sample.snippets(snippets, _BEFORE + _SHARED, seed=3)
-    histories, shared = x[:_BEFORE], x[_BEFORE:]
+    x = sample.snippets(snippets, BEFORE_SHARED + SHARED, seed=3)
+    histories, shared = x[:BEFORE_SHARED], x[BEFORE_SHARED:]
     _add(table, construction(net, shared, histories, histories.roll(1, dims=1)), "trained")
     progress("construction", 1, 2)
     _add(table, construction(fresh, shared, histories, histories.roll(1, dims=1)), "untrained")

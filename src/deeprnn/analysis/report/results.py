@@ -34,6 +34,7 @@ count from 1, units from 0.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -80,7 +81,7 @@ class Results:
     counts: dict[Part, dict[str, int]] = field(default_factory=dict[Part, dict[str, int]])
     against: dict[str, Any] | None = None
 
-    @property
+    @cached_property
     def probes(self) -> list[ProbeRow]:
         """A row a label, least context need first."""
         return probe_rows(self.figures, window=self.facts["window"])

@@ -13,7 +13,7 @@ from deeprnn.analysis.report.text_sample import TextSample
 from deeprnn.analysis.statistics import Floats, Interval, percentiles, resamples
 from deeprnn.deep import DeepRNN
 
-BEFORE = 100
+BEFORE_RIPPLE = 100
 """Characters that are read before a ripple is set off."""
 DECAYS: dict[str, Metric] = {"half": "ripple half", "one_percent": "ripple 1 %", "tail": "ripple tail"}
 """By the names of `Decay`, those of the table."""
@@ -35,12 +35,12 @@ def measure_ripples(
         net: the run's. fresh: untrained ones of several seeds.
         snippets: places that ripples start from. horizon: characters that they are followed.
     """
-    x = sample.snippets(snippets, BEFORE + horizon, seed=1)
-    replacement = _another(x[BEFORE], sample)
+    x = sample.snippets(snippets, BEFORE_RIPPLE + horizon, seed=1)
+    replacement = _another(x[BEFORE_RIPPLE], sample)
     weights = resamples(snippets, 200, seed=0)
     weights /= weights.sum(1, keepdims=True)
     for index, one in enumerate((net, *fresh)):
-        curves = ripples(one, x, BEFORE, replacement=replacement)
+        curves = ripples(one, x, BEFORE_RIPPLE, replacement=replacement)
         if index == 0:
             _add(table, curves, weights, seed=None, control="trained")
         else:

@@ -85,15 +85,19 @@ class TextSample:
                 layer[here] = hidden[self.step[here] - start, column[here]].float().cpu()
         return tuple(found)
 
+    def check_longer_than(self, steps: int) -> None:
+        """Raises TextError where no text is longer than this."""
+        if int(self.lengths.max()) <= steps:
+            raise TextError(f"no held-out text is longer than {steps} characters; there is too little to measure on.")
+
     def snippets(self, count: int, steps: int, seed: int) -> Tensor:
         """(steps, count) contiguous stretches of text from random places, each within one text.
 
         Raises:
             TextError: no text is so long.
         """
+        self.check_longer_than(steps)
         rooms = (self.lengths - steps).clamp(min=0)
-        if not bool(rooms.any()):
-            raise TextError(f"no held-out text is longer than {steps} characters; there is too little to measure on.")
         random = torch.Generator().manual_seed(seed)
         columns = torch.multinomial(rooms.double(), count, replacement=True, generator=random)
         starts = 1 + (torch.rand(count, generator=random, dtype=torch.float64) * rooms[columns]).long()
