@@ -14,7 +14,7 @@ from torch import Tensor
 from deeprnn import GRU, LSTM, DeepRNN, Elman, State
 from deeprnn.activations import ACTIVATIONS
 from deeprnn.analysis import names_of, record
-from deeprnn.cells import Cell, Recur
+from deeprnn.cells import CELLS, Cell, Recur
 from deeprnn.explorer.embedding import config_of, pack, why_not
 from deeprnn.explorer.page import web_file
 from deeprnn.explorer.program import ELEMENTWISE
@@ -94,6 +94,7 @@ MIXED: dict[str, tuple[Sequence[Cell], dict[str, Any]]] = {
     ),
     "a-cell-of-ones-own": ([Stabilised(6, zoneout=0.2), Stabilised(5)], {"input_to_all": True}),
     "other-gates": ([GRU(5, activation="softsign", gate_activation="hardsigmoid"), LSTM(4, activation="elu")], {}),
+    **{f"every-cell-{name}": ([cell(6), cell(5)], {}) for name, cell in CELLS.items()},
     **{f"elman-{name}": ([Elman(6, name), Elman(3, name)], {}) for name in ACTIVATIONS},
 }
 
@@ -139,7 +140,7 @@ def test_every_state_gate_and_logit_equals_python(engine: Any, name: str) -> Non
         for part, values in parts.items():
             kind = {"state.h": "hidden", "state.c": "cell"}.get(part, part)
             if f"layers.{index}.{kind}" not in recording:
-                assert part in ("state.n", "state.m")
+                assert part.removeprefix("state.") in set(layers[index].states) - {"h", layers[index].cell_state}
                 continue
             np.testing.assert_allclose(
                 values, recording[f"layers.{index}.{kind}"][0].numpy(), atol=1e-4, rtol=1e-4, err_msg=f"{index} {part}"
