@@ -56,6 +56,7 @@ class Recording(Mapping[str, Tensor]):
 
         No copy: on disk it stays on disk. Needs the extra `analysis`.
 
+        >>> import torch
         >>> from deeprnn import DeepRNN, GRU
         >>> from deeprnn.analysis import record
         >>> net = DeepRNN(3, [GRU(4), GRU(4)])
