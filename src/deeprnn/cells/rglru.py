@@ -70,5 +70,5 @@ class RGLRU(LinearCell):
         log_a = _C * gates["r"].value * F.logsigmoid(weights["decay_logit"])
         # 1 - a^2 without cancellation; at a = 1 a square root has no derivative, so a stays a rounding error below.
         least = torch.finfo(log_a.dtype).eps ** 2
-        scale = torch.sqrt(-torch.expm1(-(-2 * log_a).clamp(min=least)))
+        scale = torch.sqrt(-torch.expm1((2 * log_a).clamp(max=-least)))
         return LinearForm(torch.exp(log_a), scale * gates["i"].value * gates["u"].value)
