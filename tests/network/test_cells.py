@@ -12,7 +12,7 @@ from oracle import Layer
 from oracle_cells import slstm_unstabilised
 
 from deeprnn import RGLRU, SLSTM, Cell, DeepRNN, IndRNN, LiGRU, MinGRU, MinLSTM, draw
-from deeprnn.analysis import names_of, record
+from deeprnn.analysis import add, names_of, record
 
 EVERY = [IndRNN(6), LiGRU(6), MinGRU(6), MinLSTM(6, positive=True), RGLRU(6), SLSTM(6, heads=3)]
 
@@ -68,6 +68,24 @@ def test_gates_are_what_the_state_is_made_of(cell: Cell) -> None:
             steps.append(gate["o"][:, t] * c / n)
         made = torch.stack(steps, dim=1)
     torch.testing.assert_close(made, hidden, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("cell", EVERY, ids=repr)
+def test_an_intervention_acts_on_its_state(cell: Cell) -> None:
+    """Adding nothing changes nothing; adding something at every step is the step from that state."""
+    net = randomise(DeepRNN(3, [cell], dtype=torch.float64)).eval()
+    x = torch.randn(9, 2, 3, dtype=torch.float64)
+    plain = net(x)
+    with add(net, 0, 0.0, where="state"):
+        torch.testing.assert_close(net(x).hidden[0], plain.hidden[0], rtol=0, atol=1e-12)
+    with add(net, 0, 0.5, where="state"):
+        changed = net(x)
+    state, steps = None, []
+    for t in range(9):
+        after = net(x[t : t + 1], state).state[0]
+        state = [after.replace(h=after.h + 0.5)]
+        steps.append(state[0].h)
+    torch.testing.assert_close(changed.hidden[0], torch.stack(steps), rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("longest", [0, 1, 784])
