@@ -183,11 +183,12 @@ def _print(console: Console, results: "Results", run: Path) -> None:
                 f"{more['value']:+.3f} ({more['low']:+.3f} to {more['high']:+.3f})."
             )
         )
+    seeds = "seed" if facts["seeds"] == 1 else "seeds"
     for notice in facts["notices"]:
         console.print(Text(f"note: {visible(notice)}", style="dim"), soft_wrap=True)
     console.print(
         Text(
-            f"{facts['characters']:,} characters of {facts['files']} held-out files, {facts['seeds']} seeds, "
+            f"{facts['characters']:,} characters of {facts['files']} held-out files, {facts['seeds']} {seeds}, "
             f"{facts['seconds']:.0f} s\n"
             f"all figures: {visible(str(run / TABLE))}\n             {visible(str(run / SUMMARY))}",
             style="dim",

@@ -188,7 +188,7 @@ def _find(
     if ours.high < 0:
         return "contradicted", "labels that need more context are read at lower layers"
     if not ours.low > 0:
-        return "not supported", "the interval of rho holds 0"
+        return "not supported", "the interval of rho contains 0"
     if theirs is None or shift is None or not (theirs.low > 0 or theirs.high >= ours.rho):
         return "supported", "the interval lies above 0"
     if shift.low > 0:
