@@ -2,6 +2,7 @@
 
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/array.h>
+#include <nanobind/stl/vector.h>
 #include <time.h>
 
 #include <algorithm>
@@ -15,6 +16,7 @@
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "deeprnn.h"
 #include "fields.h"
@@ -264,6 +266,69 @@ void forward(int32_t isa, const Integers<fields::Sizes>& sizes, const Integers<f
       deeprnn::forward(which, shape, inputs, at<const float>(packed), outputs_of(outputs), scratch.data(), parallel()));
 }
 
+// A layer of a stack, and what it is called with.
+struct Stacked {
+  Shape shape;
+  Inputs inputs;
+  Outputs outputs;
+};
+
+Stacked stacked(const fields::Stack& stack, const fields::Stacked& layer, const Stacked* below) {
+  const Strided x{at<const float>(stack.x), stack.x_t, stack.x_b, stack.x_f};
+  const bool indices = below == nullptr && stack.indices != 0;
+  Stacked made{};
+  made.shape.cell = static_cast<deeprnn::CellKind>(layer.cell);
+  made.shape.reset_after = layer.reset_after != 0;
+  made.shape.phi = static_cast<deeprnn::Phi>(layer.phi);
+  made.shape.gate_phi = static_cast<deeprnn::Phi>(layer.gate_phi);
+  made.shape.T = stack.T;
+  made.shape.B = stack.B;
+  made.shape.I = layer.I;
+  made.shape.H = layer.H;
+  made.shape.indices = indices;
+  made.inputs.reverse = layer.reverse != 0;
+  if (below != nullptr) {
+    made.inputs.x = {below->outputs.hidden, stack.B * layer.I, layer.I, 1};
+  } else if (indices) {
+    made.inputs.indices = at<const int64_t>(stack.x);
+  } else {
+    made.inputs.x = x;
+  }
+  made.inputs.weight_xh = at<const float>(layer.weight_xh);
+  made.inputs.weight_hh = at<const float>(layer.weight_hh);
+  made.inputs.bias = at<const float>(layer.bias);
+  made.inputs.bias_hn = at<const float>(layer.bias_hn);
+  made.inputs.h0 = {at<const float>(layer.h0), 0, layer.H, 1};
+  made.inputs.c0 = {at<const float>(layer.c0), 0, layer.H, 1};
+  made.outputs.hidden = at<float>(layer.hidden);
+  made.outputs.last_h = at<float>(layer.last_h);
+  made.outputs.last_c = at<float>(layer.last_c);
+  return made;
+}
+
+// One layer after the other, each from weights as they lie: T * B is at most kFewSteps.
+void forward_stack(int32_t isa, const Integers<fields::Stack>& given,
+                   const std::vector<Integers<fields::Stacked>>& layers) {
+  const auto which = static_cast<Isa>(isa);
+  const auto stack = fields::read<fields::Stack>(given);
+  const Parallel pool = parallel();
+  std::vector<Stacked> calls;
+  calls.reserve(layers.size());
+  int64_t scratch_floats = 0;
+  for (const auto& layer : layers) {
+    calls.push_back(stacked(stack, fields::read<fields::Stacked>(layer), calls.empty() ? nullptr : &calls.back()));
+    Stacked& call = calls.back();
+    call.shape.threads = threads_to_ask();
+    scratch_floats = std::max(scratch_floats, deeprnn::forward_scratch_floats(which, call.shape, call.inputs));
+  }
+  check_values(calls.front().shape, calls.front().inputs);
+  const nb::gil_scoped_release release;
+  Scratch scratch(scratch_floats);
+  for (const Stacked& call : calls) {
+    note_threads(deeprnn::forward(which, call.shape, call.inputs, nullptr, call.outputs, scratch.data(), pool));
+  }
+}
+
 void backward(int32_t isa, const Integers<fields::Sizes>& sizes, const Integers<fields::Inputs>& given,
               const Integers<fields::Outputs>& outputs, const Integers<fields::Given>& reaching,
               const Integers<fields::Wanted>& wanted) {
@@ -297,6 +362,8 @@ nb::dict field_names() {
   tell("outputs", fields::Outputs{});
   tell("given", fields::Given{});
   tell("wanted", fields::Wanted{});
+  tell("stack", fields::Stack{});
+  tell("stacked", fields::Stacked{});
   return names;
 }
 
@@ -311,11 +378,13 @@ NB_MODULE(_native, module) {
   module.def("packed_floats", [](int32_t isa, const Integers<fields::Sizes>& sizes) {
     return deeprnn::packed_floats(static_cast<Isa>(isa), shape_of(sizes));
   });
+  module.attr("FEW_STEPS") = deeprnn::kFewSteps;
   module.def("saved_floats", [](int32_t isa, const Integers<fields::Sizes>& sizes) {
     return deeprnn::saved_floats(static_cast<Isa>(isa), shape_of(sizes));
   });
   module.def("pack", &pack);
   module.def("forward", &forward);
+  module.def("forward_stack", &forward_stack);
   module.def("backward", &backward);
   module.def("checksum", &checksum);
   module.def("map", [](int32_t isa, int32_t phi, int64_t in, int64_t out, int64_t n) {

@@ -109,6 +109,10 @@ struct Gradients {
 Isa best_isa();
 bool supported(Isa isa);
 
+// In inference, a call of at most so many steps times rows reads the weights as they lie: packing them, or proving that
+// a kept copy is still theirs, would take longer. The results are the same, bit for bit.
+constexpr int64_t kFewSteps = 8;
+
 // Floats of the packed weights of the forward pass, which the caller may keep while the weights stay the same. Their
 // layout is the same for every T, B and number of threads.
 int64_t packed_floats(Isa isa, const Shape& shape);
@@ -124,8 +128,8 @@ int64_t saved_floats(Isa isa, const Shape& shape);
 int64_t forward_scratch_floats(Isa isa, const Shape& shape, const Inputs& inputs);
 int64_t backward_scratch_floats(Isa isa, const Shape& shape, const Inputs& inputs, const Gradients& gradients);
 
-// `packed` as `pack` left it for the same shape; no output aliases an input. Both functions
-// return what `parallel.run` returned.
+// `packed` as `pack` left it for the same shape, or nullptr for a call of few steps; no output aliases an input.
+// Both functions return what `parallel.run` returned.
 bool forward(Isa isa, const Shape& shape, const Inputs& inputs, const float* packed, const Outputs& outputs,
              float* scratch, const Parallel& parallel);
 

@@ -33,6 +33,12 @@ namespace deeprnn::fields {
 // What reaches each output in the backward pass.
 #define DEEPRNN_GIVEN(field) field(of_hidden) field(of_last_h) field(of_last_c) field(of_cells)
 
+// A stack of layers that read each other's hidden: x, and what each layer is and reads beside it.
+#define DEEPRNN_STACK(field) field(x) field(x_t) field(x_b) field(x_f) field(T) field(B) field(indices)
+#define DEEPRNN_STACKED(field)                                                                                \
+  field(cell) field(reset_after) field(phi) field(gate_phi) field(reverse) field(I) field(H) field(weight_xh) \
+      field(weight_hh) field(bias) field(bias_hn) field(h0) field(c0) field(hidden) field(last_h) field(last_c)
+
 #define DEEPRNN_FIELD(name) int64_t name;
 #define DEEPRNN_FIELD_STEPS(name) int64_t name##_t, name##_b, name##_f;
 #define DEEPRNN_FIELD_ROWS(name) int64_t name##_b, name##_f;
@@ -62,6 +68,14 @@ struct Given {
 struct Wanted {
   DEEPRNN_DIFFERENTIABLE(DEEPRNN_FIELD)
   static constexpr const char* kNames[] = {DEEPRNN_DIFFERENTIABLE(DEEPRNN_NAME)};
+};
+struct Stack {
+  DEEPRNN_STACK(DEEPRNN_FIELD)
+  static constexpr const char* kNames[] = {DEEPRNN_STACK(DEEPRNN_NAME)};
+};
+struct Stacked {
+  DEEPRNN_STACKED(DEEPRNN_FIELD)
+  static constexpr const char* kNames[] = {DEEPRNN_STACKED(DEEPRNN_NAME)};
 };
 
 #undef DEEPRNN_FIELD

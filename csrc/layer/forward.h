@@ -126,13 +126,14 @@ struct Forward : ForwardStep {
   void project(const ForwardShare& share, Range steps) {
     const int64_t count = steps.size() * share.rows.size();
     if (shape.indices) {
-      gather(share, steps);
+      if (!unpacked) gather(share, steps);
     } else {
       int64_t r = 0;
       for (int64_t i = steps.begin; i < steps.end; ++i) {
         for (int64_t b = share.rows.begin; b < share.rows.end; ++b, ++r) share.x_rows[r] = x_row(share, i, b, r);
       }
     }
+    if (unpacked) return project_unpacked(share, steps);
     for (int64_t g = share.groups.begin; g < share.groups.end; ++g) {
       float* out = part(share, g, 0);
       if (!shape.indices) {
@@ -149,6 +150,45 @@ struct Forward : ForwardStep {
         }
       }
     }
+  }
+
+  // The same from the weights as they lie.
+  void project_unpacked(const ForwardShare& share, Range steps) {
+    const Inputs& in = sequence.inputs;
+    const int64_t count = steps.size() * share.rows.size();
+    for (int64_t g = share.groups.begin; g < share.groups.end; ++g) {
+      const int64_t units = sizes.units(g);
+      float* out = part(share, g, 0);
+      for (int64_t slot = 0; slot < slots; ++slot, out += kPanel) {
+        const int64_t gate = cell.slot_gate[slot];
+        const float* bias = gate == kNone ? in.bias_hn : in.bias == nullptr ? nullptr : in.bias + gate * sizes.H;
+        for (int64_t j = 0; j < units; j += kLanes) {
+          const V start = bias == nullptr ? V{} : load(bias + g * kPanel + j, units - j);
+          for (int64_t r = 0; r < count; ++r) store(out + r * slots * kPanel + j, start);
+        }
+        if (gate == kNone) continue;
+        const float* weight = in.weight_xh + (gate * sizes.H + g * kPanel) * sizes.I;
+        if (!shape.indices) {
+          product_unpacked(share.x_rows, count, sizes.I, weight, units, to_next_xh(slot) * sizes.I, out,
+                           slots * kPanel);
+          continue;
+        }
+        for (int64_t i = steps.begin, r = 0; i < steps.end; ++i) {
+          for (int64_t b = share.rows.begin; b < share.rows.end; ++b, ++r) {
+            const float* column = weight + sequence.index(i, b);
+            float* to = out + r * slots * kPanel;
+            for (int64_t j = 0; j < units; ++j) to[j] = column[j * sizes.I] + to[j];
+          }
+        }
+      }
+    }
+  }
+
+  // As `to_next_panel`, of W_xh, whose gates come in the order of the slots.
+  int64_t to_next_xh(int64_t slot) const {
+    const int64_t gate = cell.slot_gate[slot];
+    if (slot + 1 < sizes.G) return (cell.slot_gate[slot + 1] - gate) * sizes.H;
+    return kPanel + (cell.slot_gate[0] - gate) * sizes.H;
   }
 
   const float* x_row(const ForwardShare& share, int64_t i, int64_t b, int64_t r) const {

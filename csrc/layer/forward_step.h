@@ -29,6 +29,7 @@ struct ForwardStep {
         shape(shape),
         sizes(shape),
         packed(shape, const_cast<float*>(packed)),
+        unpacked(reads_unpacked(shape)),
         slots(cell.slots) {}
 
   float* part(const ForwardShare& share, int64_t group, int64_t step) const {
@@ -89,6 +90,7 @@ struct ForwardStep {
   // Adds W_hh h to the block's slots first_slot .. first_slot + gates - 1 of the groups.
   void recur(const ForwardShare& share, Range groups, int64_t step, const float* const* rows, Range gates,
              int64_t first_slot) {
+    if (unpacked) return recur_unpacked(share, groups, step, rows, gates, first_slot);
     if (share.rows.size() > kFewRows) {
       float* at = part(share, groups.begin, step) + first_slot * kPanel;
       const float* panel = packed.hh_panel(groups.begin, gates.begin);
@@ -105,6 +107,24 @@ struct ForwardStep {
       }
     }
     product(rows, share.rows.size(), sizes.H, {share.panels, share.parts, share.parts, slots * kPanel, count});
+  }
+
+  // The same from the weights as they lie.
+  void recur_unpacked(const ForwardShare& share, Range groups, int64_t step, const float* const* rows, Range gates,
+                      int64_t first_slot) {
+    for (int64_t g = groups.begin; g < groups.end; ++g) {
+      float* at = part(share, g, step) + first_slot * kPanel;
+      for (int64_t gate = gates.begin; gate < gates.end; ++gate, at += kPanel) {
+        const float* weight = sequence.inputs.weight_hh + (gate * sizes.H + g * kPanel) * sizes.H;
+        const int64_t ahead = to_next_panel(gate, gates) * sizes.H;
+        product_unpacked(rows, share.rows.size(), sizes.H, weight, sizes.units(g), ahead, at, slots * kPanel);
+      }
+    }
+  }
+
+  // Rows from a gate's panel of weights to the one that is read after it: the next gate's, or the next group's first.
+  int64_t to_next_panel(int64_t gate, Range gates) const {
+    return gate + 1 < gates.end ? sizes.H : kPanel - (gate - gates.begin) * sizes.H;
   }
 
   // Calls f(row, b, u, n, part) for every vector of a group: the part's slots hold units u .. u + n - 1.
@@ -165,6 +185,7 @@ struct ForwardStep {
   const Shape& shape;
   Sizes sizes;
   Packed packed;
+  bool unpacked;  // the weights are read as they lie, and nothing is packed
   int64_t slots;
   int64_t block_steps = 1;
   float* masked_h = nullptr;

@@ -4,6 +4,7 @@
 
 #include "deeprnn.h"
 #include "isa/tile.h"
+#include "isa/unpacked.h"
 #include "layer/share.h"
 #include "layer/traits.h"
 
@@ -43,6 +44,12 @@ inline void pack_straight(const float* weight, int64_t width, int64_t columns, i
 
 // Multiply-adds worth starting a second thread for, and worth a barrier (0.3 us).
 constexpr int64_t kWorthStarting = 1 << 20, kWorthBarrier = 1 << 17;
+// Weights worth a second thread to read them.
+constexpr int64_t kWorthReading = 1 << 17;
+
+// Whether a call reads its weights as they lie: of so few steps and rows that to pack them, or to prove that a kept
+// copy is still theirs, takes longer.
+inline bool reads_unpacked(const Shape& shape) { return !shape.training && shape.T * shape.B <= kFewSteps; }
 
 // How many shares a pass has, and whether they split rows or units.
 inline Split split_of(const Shape& shape) {
@@ -51,6 +58,10 @@ inline Split split_of(const Shape& shape) {
   Split split{1, 1, sizes.B, sizes.groups};
   // Splitting rows costs one start for all steps, splitting units a barrier at every step.
   const int64_t step_products = sizes.B * sizes.H * sizes.H * sizes.G;
+  if (threads > 1 && reads_unpacked(shape) && sizes.G * sizes.H * (sizes.H + sizes.I) >= kWorthReading) {
+    split.by_groups = lesser(threads, sizes.groups);
+    return split;
+  }
   if (threads == 1 || step_products * sizes.T < kWorthStarting) return split;
   if (sizes.B >= 8 * threads || (sizes.B > 1 && step_products < kWorthBarrier) || sizes.groups < threads) {
     split.by_rows = lesser(threads, sizes.B);

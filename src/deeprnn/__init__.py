@@ -91,8 +91,8 @@ def __dir__() -> list[str]:
 
 
 _ON_THE_WAY = (
-    "activations", "cells", "consistency", "functional", "inputs", "kernels", "layer", "loadable", "masks", "reach",
-    "saving", "sharing", "state", "stateforms", "summary",
+    "activations", "cells", "consistency", "functional", "inputs", "kernels", "layer", "loadable", "masks", "onecall",
+    "reach", "saving", "sharing", "state", "stateforms", "summary",
 )  # fmt: skip
 
 

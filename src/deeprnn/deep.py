@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 from torch.utils import _pytree as pytree
 
-from deeprnn import saving
+from deeprnn import onecall, saving
 from deeprnn.activations import Function
 from deeprnn.cells import Cell
 from deeprnn.consistency import cells_of, check_build, check_layer, check_output
@@ -196,7 +196,19 @@ class DeepRNN(nn.Module):
         Raises:
             ValueError, TypeError: an argument's kind, shape, range, dtype or device does not fit; the message says how.
         """
+        alone = lengths is None and resets is None and not return_cell_states and self._only_stacks()
+        # A call that comes as the layers read it needs none of what `prepared` does; what is wrong with it, that says.
+        ready = not self.batch_first and (state is None or type(state) is DeepState)
+        if alone and ready and type(x) is Tensor and x.dim() == 3:
+            together = onecall.run(self.layers, x, None if state is None else cast("DeepState", state).layers)
+            if together is not None:
+                return self._result_of(*together)
+            alone = False
         inputs, given = self.prepared(x, state, lengths=lengths, resets=resets)
+        if alone and inputs.lengths is None:
+            together = onecall.run(self.layers, inputs.x, given)
+            if together is not None:
+                return self._result_of(*together, inputs)
         joined = self._joined_input(inputs.x) if self.input_to_all else None
         hidden, passed, states, cell_states = [], [], [], []
         for index, layer in enumerate(self.recurrent_layers):
@@ -228,6 +240,18 @@ class DeepRNN(nn.Module):
             if return_cell_states
             else None,
         )
+
+    def _only_stacks(self) -> bool:
+        """Whether each layer reads what the one below writes, and nothing else."""
+        return not (self.residual or self.input_to_all or (self.training and self.dropout))
+
+    def _result_of(self, hidden: tuple[Tensor, ...], states: tuple[State, ...], inputs: Inputs | None = None) -> Result:
+        """The result of such a stack; `inputs` where the call's axes are others than the layers'."""
+        output, state = None if self.output is None else self._output(self.output, hidden), DeepState(states)
+        if inputs is None:
+            return Result(output, hidden, state)
+        output = None if output is None else inputs.restore(output)
+        return Result(output, tuple([inputs.restore(h) for h in hidden]), inputs.restore_state(state))
 
     def prepared(
         self,

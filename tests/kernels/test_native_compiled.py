@@ -34,7 +34,7 @@ def arguments(call: Call, *, training: bool) -> tuple[object, ...]:
     """What `operators.forward` is given for a call, without gradients."""
     layer_call = tensors(call, torch.float32).layer_call
     read = [tensor if tensor is None else tensor.detach() for tensor in kernel._tensors(layer_call)]
-    return (*read, *kernel._codes(layer_call.cell), layer_call.reverse, layer_call.return_cell_states, training)
+    return (*read, *kernel.codes(layer_call.cell), layer_call.reverse, layer_call.return_cell_states, training)
 
 
 @given(call=calls(largest=9))
@@ -134,7 +134,7 @@ def test_export_runs_native() -> None:
 @pytest.mark.parametrize("cell", CELLS, ids=lambda cell: cell.describe())
 def test_sizes_follow_t_and_b(cell: Cell) -> None:
     """What `saved` takes is so much for a step of a row, and packed weights lie the same way for every T and B."""
-    kind = Kind(*kernel._codes(cell), reverse=False)
+    kind = Kind(*kernel.codes(cell), reverse=False)
     one_step = Sizes(**kind._asdict(), T=1, B=1, I=5, H=37, indices=0, masked=0, zoneout=0, training=1)
     module = extension.native()
     for isa in range(len(kernels.info().available)):

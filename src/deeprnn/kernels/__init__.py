@@ -4,6 +4,7 @@ from deeprnn.kernels import scan
 from deeprnn.kernels.choice import Choice as Choice
 from deeprnn.kernels.choice import choose as choose
 from deeprnn.kernels.choice import force as force
+from deeprnn.kernels.choice import offered_first as offered_first
 from deeprnn.kernels.choice import register as register
 from deeprnn.kernels.choice import registered as registered
 from deeprnn.kernels.choice import unregister as unregister

@@ -82,6 +82,11 @@ def unregister(name: str) -> None:
     _choices.clear()
 
 
+def offered_first(name: str) -> bool:
+    """Whether the kernel of that name is asked before all others, by its place or because it is forced."""
+    return name == (_kernels[0] if _forced is None else _forced).NAME
+
+
 def choose(spec: CallSpec) -> Choice:
     """The first kernel that can run such a call.
 

@@ -85,6 +85,39 @@ class Sizes(NamedTuple):
     reverse: int
 
 
+class Stack(NamedTuple):
+    """What a stack of layers reads: x's address and strides (of indices none), and the sizes of all layers."""
+
+    x: int
+    x_t: int
+    x_b: int
+    x_f: int
+    T: int
+    B: int
+    indices: int
+
+
+class Stacked(NamedTuple):
+    """A layer of a stack: what it is, and the addresses of what it reads and writes, all contiguous."""
+
+    cell: int
+    reset_after: int
+    phi: int
+    gate_phi: int
+    reverse: int
+    I: int  # noqa: E741
+    H: int
+    weight_xh: int
+    weight_hh: int
+    bias: int
+    bias_hn: int
+    h0: int
+    c0: int
+    hidden: int
+    last_h: int
+    last_c: int
+
+
 class ForwardArguments(NamedTuple):
     """The forward operator's arguments."""
 
@@ -143,4 +176,6 @@ _RECORDS = {
     "outputs": Outputs._fields,
     "given": Given._fields,
     "wanted": DIFFERENTIABLE,
+    "stack": Stack._fields,
+    "stacked": Stacked._fields,
 }

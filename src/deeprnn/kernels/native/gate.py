@@ -24,12 +24,19 @@ def admit(name: str, given: Tensor, shape: tuple[int, ...], dtype: torch.dtype, 
             raise ValueError(
                 f"{name} is a tensor from inside torch.func.vmap, which has ended; return it from the function."
             )
-    fits = given.is_cpu and given.dtype is dtype and given.shape == shape and given.layout is _STRIDED
-    if fits and (not in_rows or given.is_contiguous()) and given.data_ptr():
+    if address_of(given, shape, dtype, in_rows):
         return given
     _check(name, given, shape, dtype)
     given = given.resolve_neg()
     return given.contiguous() if in_rows else given
+
+
+def address_of(given: Tensor, shape: tuple[int, ...], dtype: torch.dtype, in_rows: bool = True) -> int:
+    """Where a tensor's values lie; 0 unless it will do as it is, see `admit`."""
+    fits = given.is_cpu and given.dtype is dtype and given.layout is _STRIDED and given.shape == shape
+    if fits and (not in_rows or given.is_contiguous()) and not given.is_neg() and not _is_wrapped(given):
+        return given.data_ptr()
+    return 0
 
 
 _STRIDED = torch.strided

@@ -73,7 +73,7 @@ def why_not(spec: CallSpec) -> str | None:
 def run(call: LayerCall) -> LayerOutput:
     """The layer in one call. See `LayerCall` for the meaning of each part."""
     tensors = _tensors(call)
-    kind = Kind(*_codes(call.cell), call.reverse)
+    kind = Kind(*codes(call.cell), call.reverse)
     transformed = bool(transforms())
     # A tensor under vmap doesn't tell whether the one below it requires a gradient.
     training = torch.is_grad_enabled() and (transformed or any(t is not None and t.requires_grad for t in tensors))
@@ -121,7 +121,7 @@ def _tensors(call: LayerCall) -> Read:
     )
 
 
-def _codes(cell: Cell) -> tuple[int, bool, int, int]:
+def codes(cell: Cell) -> tuple[int, bool, int, int]:
     """cell, reset_after, phi and gate_phi, as the operators take them."""
     phi, sigma = (_PHIS.index(cell.activations.get(name, _PHIS[0])) for name in ("activation", "gate_activation"))
     return _CELLS.index(type(cell)), isinstance(cell, GRU) and cell.reset_after, phi, sigma

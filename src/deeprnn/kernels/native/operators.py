@@ -119,7 +119,8 @@ def _forward(*arguments: Any) -> list[Tensor]:
         return _unchanged(returned, outputs, read)
     inputs = _inputs(read)
     packed = packed_weights(isa, sizes, inputs, given.weight_hh, keep=not training)
-    extension.native().forward(isa, sizes, inputs, packed.data_ptr(), _addresses(outputs))
+    into = _addresses(outputs)
+    extension.native().forward(isa, sizes, inputs, 0 if packed is None else packed.data_ptr(), into)
     return returned
 
 

@@ -26,8 +26,8 @@ def forget_packed() -> None:
     _kept.clear()
 
 
-def packed_weights(isa: int, sizes: Sizes, inputs: tuple[int, ...], owner: Tensor, *, keep: bool) -> Tensor:
-    """The weights of a layer in the order in which a kernel reads them.
+def packed_weights(isa: int, sizes: Sizes, inputs: tuple[int, ...], owner: Tensor, *, keep: bool) -> Tensor | None:
+    """The weights of a layer in the order in which a kernel reads them; None where it reads them as they lie.
 
     Args:
         isa, sizes, inputs: as `_native.pack` takes them.
@@ -38,6 +38,8 @@ def packed_weights(isa: int, sizes: Sizes, inputs: tuple[int, ...], owner: Tenso
             place, through `.data`, NumPy, a storage that they share), the change is seen.
     """
     native = extension.native()
+    if keep and sizes.T * sizes.B <= native.FEW_STEPS:
+        return None
     if not keep:
         return _pack(native, isa, sizes, inputs)
     checksum = native.checksum(isa, sizes, inputs)
