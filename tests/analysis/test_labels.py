@@ -400,7 +400,7 @@ def test_word_frequency_is_anticipatory() -> None:
     "text", ["x =", "def f(:\n", "'''", "\tx\n  y", "a\0b", "x\r\ny", "(" * 10000, "print 1", "é = $"]
 )
 def test_what_is_no_python_is_refused_and_its_file_skipped(text: str) -> None:
-    with pytest.raises(labels.UnreadableSource, match="carriage return" if "\r" in text else "no Python"):
+    with pytest.raises(labels.UnreadableSource, match="carriage return" if "\r" in text else "not valid Python"):
         labels.for_python(text)
     texts, skipped = labels.readable({"good.py": "x = 1\n", "bad.py": text})
     assert list(texts) == ["good.py"]
