@@ -15,6 +15,7 @@ from deeprnn.notation import EXAMPLE, parse_layers
         ("GRU:7 2* Elman:3:sin", [GRU(7), Elman(3, "sin"), Elman(3, "sin")]),
         ("gru:5:layer_norm:zoneout=0.1", [GRU(5, layer_norm=True, zoneout=0.1)]),
         ("gru:5:reset_after=false", [GRU(5, reset_after=False)]),
+        ("lstm:5:peephole:proj_size=3", [LSTM(5, peephole=True, proj_size=3)]),
         (
             "lstm:5:gate_activation=hardsigmoid:direction=both",
             [LSTM(5, gate_activation="hardsigmoid", direction="both")],
@@ -46,6 +47,8 @@ def test_a_line_names_its_cells(text, cells) -> None:
         ("slstm:8:heads", "slstm:8:heads", "needs a value, as in heads=1"),
         ("mingru:8:relu", "mingru:8:relu", "no phi"),
         ("mingru:8:recurrent_dropout=0.1", "mingru:8:recurrent_dropout=0.1", "no W_hh"),
+        ("lstm:8:proj_size=few", "lstm:8:proj_size=few", "proj_size is a whole number"),
+        ("lstm:8:proj_size=8", "lstm:8:proj_size=8", "must be less than hidden_size=8"),
         ("elman:8:bias=maybe", "elman:8:bias=maybe", "true or false"),
         ("elman:8:relu:tanh", "elman:8:relu:tanh", "given twice"),
         ("elman:8:direction=up", "elman:8:direction=up", "direction is one of"),

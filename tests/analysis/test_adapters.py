@@ -17,6 +17,7 @@ MODULES: dict[str, Any] = {
     "rnn-relu": lambda **o: nn.RNN(4, 5, nonlinearity="relu", **o),
     "gru": lambda **o: nn.GRU(4, 5, **o),
     "lstm": lambda **o: nn.LSTM(4, 5, **o),
+    "lstm-projected": lambda **o: nn.LSTM(4, 5, proj_size=2, **o),
 }
 OPTIONS: dict[str, dict[str, Any]] = {
     "plain": {},
@@ -49,7 +50,7 @@ def test_outputs_and_states_are_the_modules(kind: str, options: str) -> None:
     assert net.dropout == module.dropout
     assert not net.training
     recorded = record(net, x, "layers.0.*")
-    assert recorded["layers.0.hidden"].shape == (B, T, 5)
+    assert recorded["layers.0.hidden"].shape == (B, T, h.shape[-1])
 
 
 def test_gates_of_a_torch_lstm_are_those_of_its_equations() -> None:
@@ -109,7 +110,7 @@ WAYS: dict[str, Any] = {
 def test_computed_weights_are_those_of_now(kind: str, way: str) -> None:
     torch.manual_seed(0)
     module = MODULES[kind](num_layers=2).double()
-    embedding, head = nn.Embedding(11, 4).double(), nn.Linear(5, 3).double()
+    embedding, head = nn.Embedding(11, 4).double(), nn.Linear(module.proj_size or 5, 3).double()
     for part, names in ((module, ("weight_hh_l0", "weight_ih_l1")), (embedding, ("weight",)), (head, ("weight",))):
         for name in names:
             WAYS[way](part, name)
@@ -159,7 +160,6 @@ class Mine(nn.LSTM):
 @pytest.mark.parametrize(
     ("make", "error", "message"),
     [
-        (lambda: as_deep(nn.LSTM(4, 5, proj_size=2)), ValueError, "proj_size=2"),
         (lambda: as_deep(Mine(4, 5)), TypeError, "not a Mine"),
         (lambda: as_deep(nn.GRUCell(4, 5)), TypeError, "not a GRUCell"),  # type: ignore[arg-type]
         (lambda: as_deep(nn.GRU(4, 5), embedding=nn.Embedding(9, 3)), ValueError, "gives 3 features"),

@@ -74,9 +74,11 @@ class Run:
 def run_row(layer: Layer, row: Row, *, backwards: bool) -> Run:
     """One direction over one row."""
     width = layer.width
-    initial = {name: layer.weights.get(f"initial_{name}", np.zeros(width)) for name in layer.states}
+    written = len(layer.weights.get("weight_hr", np.zeros(width)))  # h's units
+    zero = {name: np.zeros(written if name == "h" else width) for name in layer.states}
+    initial = {name: layer.weights.get(f"initial_{name}", zero[name]) for name in layer.states}
     state = dict(initial if row.given is None else row.given)
-    hidden, cells = np.zeros((len(row.x), width)), np.zeros((len(row.x), width))
+    hidden, cells = np.zeros((len(row.x), written)), np.zeros((len(row.x), width))
     keep = {"h": layer.zoneout, "c": layer.zoneout_cell}
     order = range(row.length)
     for t in reversed(order) if backwards else order:
@@ -102,9 +104,11 @@ def step(layer: Layer, x: np.ndarray, state: dict[str, np.ndarray]) -> dict[str,
         return {"h": phi(from_x + _normed(w["weight_hh"] @ h, layer, "gain_hh"))}
     if layer.kind == "LSTM":
         i, f, g, o = np.split(from_x + _normed(w["weight_hh"] @ h, layer, "gain_hh"), 4)
-        c = sigma(f) * state["c"] + sigma(i) * phi(g)
+        w_i, w_f, w_o = np.split(w.get("weight_ch", np.zeros(3 * len(i))), 3)
+        c = sigma(f + w_f * state["c"]) * state["c"] + sigma(i + w_i * state["c"]) * phi(g)
         shown = _layer_norm(c, w["gain_c"]) + w["bias_c"] if "gain_c" in w else c
-        return {"h": sigma(o) * phi(shown), "c": c}
+        h = sigma(o + w_o * c) * phi(shown)
+        return {"h": w["weight_hr"] @ h if "weight_hr" in w else h, "c": c}
     x_r, x_z, x_n = np.split(from_x, 3)
     h_r, h_z, h_n = np.split(_normed(w["weight_hh"] @ h, layer, "gain_hh"), 3)
     r, z = sigma(x_r + h_r), sigma(x_z + h_z)

@@ -47,6 +47,9 @@ STACKS = {
     "rglru-options": [RGLRU(4, layer_norm=True, zoneout=0.3), RGLRU(2, direction="reverse")],
     "slstm": [SLSTM(5), SLSTM(4, direction="both", zoneout=0.2), SLSTM(3, bias=False, direction="reverse")],
     "slstm-heads": [SLSTM(6, heads=3), SLSTM(4, heads=2, layer_norm=True), SLSTM(2, heads=2, forget_gate="exp")],
+    "peephole": [LSTM(5, peephole=True), LSTM(3, "elu", peephole=True, direction="both", zoneout_cell=0.2)],
+    "projected": [LSTM(5, proj_size=3), LSTM(4, proj_size=1, direction="both"), LSTM(4, proj_size=3, zoneout=0.3)],
+    "peephole-projected-normed": [LSTM(5, peephole=True, proj_size=2, layer_norm=True, bias=False)],
     "other-gates": [LSTM(3, "softsign", "hardsigmoid"), GRU(4, activation="relu", gate_activation="hardsigmoid")],
 }
 

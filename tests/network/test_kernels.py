@@ -11,7 +11,7 @@ from deeprnn import GRU, LSTM, Cell, DeepRNN, Elman, kernels
 from deeprnn.kernels import aten, registered
 from deeprnn.kernels.interface import CallSpec
 
-PLAIN = [Elman(5, "tanh"), Elman(5, "relu"), GRU(5), LSTM(5)]
+PLAIN = [Elman(5, "tanh"), Elman(5, "relu"), GRU(5), LSTM(5), LSTM(5, proj_size=2)]
 
 
 def spec(cell: Cell, **differences: object) -> CallSpec:
@@ -32,6 +32,7 @@ def test_torch_has_these(cell: Cell) -> None:
         (spec(GRU(5, reset_after=False)), "resets after the product"),
         (spec(GRU(5, gate_activation="hardsigmoid")), "tanh and sigmoid only"),
         (spec(LSTM(5, "relu")), "tanh and sigmoid only"),
+        (spec(LSTM(5, peephole=True)), "no peepholes"),
         (spec(LSTM(5, layer_norm=True)), "no layer normalisation"),
         (spec(GRU(5), recurrent_mask=True), "no recurrent dropout"),
         (spec(GRU(5), zoneout=True), "no zoneout"),

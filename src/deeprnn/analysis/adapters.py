@@ -38,8 +38,7 @@ def as_deep(
 
     Raises:
         TypeError: not one of these modules (a subclass may compute anything).
-        ValueError: an LSTM with proj_size, which no cell here computes; sizes that do not fit; or a weight that is
-            computed by something else than torch.nn.utils.
+        ValueError: sizes that do not fit, or a weight that is computed by something else than torch.nn.utils.
 
     >>> lstm = nn.LSTM(3, 4, num_layers=2)
     >>> x = torch.randn(5, 2, 3)
@@ -48,14 +47,9 @@ def as_deep(
     """
     if parametrize.type_before_parametrizations(module) not in (nn.RNN, nn.GRU, nn.LSTM):
         raise TypeError(f"as_deep() takes a torch.nn.RNN, GRU or LSTM, not a {type(module).__name__}.")
-    if module.proj_size:
-        raise ValueError(
-            f"as_deep(): this LSTM has proj_size={module.proj_size}: its state is a projection of o * tanh(c), "
-            f"which no cell of deeprnn computes."
-        )
     if embedding is not None:
         _check_embedding(module, embedding)
-    width = module.hidden_size * (2 if module.bidirectional else 1)
+    width = (module.proj_size or module.hidden_size) * (2 if module.bidirectional else 1)
     if output is not None and output.in_features != width:
         raise ValueError(f"output reads {output.in_features} features, but the module writes {width}.")
     first = next(module.parameters())
@@ -85,7 +79,7 @@ def as_deep(
 def _cell(module: nn.RNN | nn.GRU | nn.LSTM) -> Cell:
     direction = "both" if module.bidirectional else "forward"
     if isinstance(module, nn.LSTM):
-        return LSTM(module.hidden_size, bias=module.bias, direction=direction)
+        return LSTM(module.hidden_size, proj_size=module.proj_size, bias=module.bias, direction=direction)
     if isinstance(module, nn.GRU):
         return GRU(module.hidden_size, bias=module.bias, direction=direction)
     return Elman(module.hidden_size, module.nonlinearity, bias=module.bias, direction=direction)
@@ -100,6 +94,8 @@ def _weights(module: nn.RNN | nn.GRU | nn.LSTM) -> dict[str, Tensor]:
             place = f"l{layer}{suffix}"
             ours[f"layers.{layer}.weight_xh{suffix}"] = _weight(module, f"weight_ih_{place}")
             ours[f"layers.{layer}.weight_hh{suffix}"] = _weight(module, f"weight_hh_{place}")
+            if module.proj_size:
+                ours[f"layers.{layer}.weight_hr{suffix}"] = _weight(module, f"weight_hr_{place}")
             if not module.bias:
                 continue
             bias, recurrent = _weight(module, f"bias_ih_{place}"), _weight(module, f"bias_hh_{place}")

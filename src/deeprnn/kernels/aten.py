@@ -64,6 +64,8 @@ def _why_not_cell(cell: Cell) -> str | None:
         if cell.activation in ("tanh", "relu"):
             return None
         return "torch's RNN has tanh and relu only"
+    if isinstance(cell, LSTM) and cell.peephole:
+        return "torch's LSTM has no peepholes"
     if isinstance(cell, GRU | LSTM):
         if isinstance(cell, GRU) and not cell.reset_after:
             return "torch's GRU resets after the product"
@@ -150,20 +152,22 @@ def _call_lstm(x: Tensor | PackedSequence, state: State, weights: list[Tensor]) 
 
 
 def _call(function: Any, x: Tensor | PackedSequence, state: Any, weights: list[Tensor]) -> Any:
-    biases, layers, dropout, train, both = len(weights) == 4, 1, 0.0, torch.is_grad_enabled(), False
+    biases, layers, dropout, train, both = len(weights) > 3, 1, 0.0, torch.is_grad_enabled(), False
     if isinstance(x, PackedSequence):
         return function(x.data, x.batch_sizes, state, weights, biases, layers, dropout, train, both)
     return function(x, state, weights, biases, layers, dropout, train, both, False)
 
 
 def _flat_weights(cell: Cell, weights: Mapping[str, Tensor]) -> list[Tensor]:
-    """torch's order: weight_ih, weight_hh, bias_ih, bias_hh; only a GRU's b_hn needs the second bias."""
+    """torch's order: weight_ih, weight_hh, bias_ih, bias_hh, weight_hr; only a GRU's b_hn needs the second bias."""
     flat = [weights["weight_xh"], weights["weight_hh"]]
     if "bias" in weights:
         second = torch.zeros_like(weights["bias"])
         if "bias_hn" in weights:
             second = torch.cat([second[: 2 * cell.width], weights["bias_hn"]])
         flat += [weights["bias"], second]
+    if "weight_hr" in weights:
+        flat.append(weights["weight_hr"])
     return flat
 
 

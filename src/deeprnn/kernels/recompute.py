@@ -19,7 +19,7 @@ def gates_of(call: LayerCall, hidden: Tensor, cell_states: Tensor | None = None)
 
     Args:
         call: what the kernel was given, without dropout.
-        hidden, cell_states: (T, B, H), what it returned; the latter where the cell's `gates_read` names it.
+        hidden, cell_states: what it returned; the latter where the cell's `gates_read` names it.
 
     Returns:
         (T, B, H) each, zero beyond a row's length.

@@ -25,6 +25,7 @@ CELLS = {
     "gru": GRU(5),
     "gru-reset-before": GRU(5, reset_after=False),
     "lstm": LSTM(5),
+    "lstm-peephole": LSTM(5, peephole=True),
 }
 OPTIONS: dict[str, dict[str, Any]] = {
     "plain": {},
@@ -108,7 +109,7 @@ def step_by_step(net: DeepRNN, x: Tensor, arguments: dict[str, Any]) -> dict[str
 @pytest.mark.parametrize("cell", CELLS, ids=CELLS)
 def test_gates_and_states_equal_the_step_by_step_cell(cell: str, options: str, call: str) -> None:
     chosen = OPTIONS[options]
-    if cell == "lstm" and options == "zoneout":
+    if cell.startswith("lstm") and options == "zoneout":
         chosen = {**chosen, "zoneout_cell": 0.2}
     net = build([replace(CELLS[cell], **chosen)])
     x, arguments = torch.randn(T, B, FEATURES, dtype=torch.float64), call_arguments(net, call)

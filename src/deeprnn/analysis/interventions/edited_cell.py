@@ -133,7 +133,7 @@ class EditedCell(Cell):
         backwards = self.direction == "reverse" or direction == 1
         t = self.place.steps - 1 - done if backwards else done
         for part, change in self.edits:
-            changed = change(after.parts[part], t, self.place.steps, direction * self.hidden_size)
+            changed = change(after.parts[part], t, self.place.steps, direction * self.state_sizes[part])
             after = after.replace(**{part: changed})
         return after
 

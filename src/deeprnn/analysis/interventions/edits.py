@@ -232,11 +232,12 @@ class _Target:
 
     def needs_one_direction(self) -> None:
         """Refuses units of both directions where the change couples them within a step."""
-        directions = set((self.units // self.module.cell.width).tolist())
+        width = self.module.cell.state_sizes["h"]
+        directions = set((self.units // width).tolist())
         if self._where != "up" and len(directions) > 1:
             raise ValueError(
                 f"erase(where={self._where!r}): {self._name}, runs both ways, and the two directions are at different "
-                f"steps;\n  give units of one direction (0 to {self.module.cell.width - 1} are the forward one's), "
+                f"steps;\n  give units of one direction (0 to {width - 1} are the forward one's), "
                 f"or act on 'up'."
             )
 

@@ -52,11 +52,13 @@ def names_of(net: DeepRNN) -> tuple[Name, ...]:
     found: list[Name] = []
     for index, outer in enumerate(net.cells):
         cell = own_cell(outer)
-        kinds = ["hidden", *(["cell"] if cell.cell_state is not None else [])]
+        widths = {"hidden": cell.state_sizes["h"]}
+        if cell.cell_state is not None:
+            widths["cell"] = cell.state_sizes[cell.cell_state]
         if cell.tells_gates:
-            kinds += [f"{quantity}.{gate}" for gate in cell.gates for quantity in ("gate", "pre")]
+            widths |= {f"{quantity}.{gate}": cell.width for gate in cell.gates for quantity in ("gate", "pre")}
         for suffix in ("", "_reverse")[: cell.directions]:
-            found += [Name(index, kind + suffix, cell.width) for kind in kinds]
+            found += [Name(index, kind + suffix, width) for kind, width in widths.items()]
     return tuple(found)
 
 

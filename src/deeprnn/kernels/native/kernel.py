@@ -57,6 +57,8 @@ def why_not(spec: CallSpec) -> str | None:
         return f"the compiled kernels know Elman, GRU and LSTM, not {type(cell).__name__}"
     if any(phi not in _PHIS for phi in cell.activations.values()):
         return "the compiled kernels know phi by name only"
+    if isinstance(cell, LSTM) and (cell.peephole or cell.proj_size):
+        return "the compiled LSTM has neither peepholes nor a projection"
     if cell.layer_norm:
         return "the compiled kernels have no layer normalisation"
     if spec.empty:
