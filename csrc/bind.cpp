@@ -111,12 +111,26 @@ void use_threads(int64_t parallel_for, int64_t get_num_threads) {
   torch_get_num_threads = at<int32_t(uint32_t*)>(get_num_threads);
 }
 
+// A graph that comes from elsewhere may hold any number.
+void check_codes(const fields::Sizes& sizes) {
+  const auto known = [](int64_t code, auto last) { return code >= 0 && code <= static_cast<int64_t>(last); };
+  if (known(sizes.cell, deeprnn::CellKind::lstm) && known(sizes.phi, deeprnn::Phi::sin) &&
+      known(sizes.gate_phi, deeprnn::Phi::sin)) {
+    return;
+  }
+  throw std::invalid_argument("deeprnn::forward and backward know no cell " + std::to_string(sizes.cell) +
+                              " with phi " + std::to_string(sizes.phi) + " and gate_phi " +
+                              std::to_string(sizes.gate_phi));
+}
+
 Shape shape_of(const Integers<fields::Sizes>& given) {
   const auto sizes = fields::read<fields::Sizes>(given);
+  check_codes(sizes);
   return {.cell = static_cast<deeprnn::CellKind>(sizes.cell),
           .reset_after = sizes.reset_after != 0,
           .phi = static_cast<deeprnn::Phi>(sizes.phi),
           .gate_phi = static_cast<deeprnn::Phi>(sizes.gate_phi),
+          .peephole = sizes.peephole != 0,
           .T = sizes.T,
           .B = sizes.B,
           .I = sizes.I,
@@ -142,6 +156,7 @@ Inputs inputs_of(const Integers<fields::Sizes>& sizes, const Integers<fields::In
           .weight_hh = at<const float>(in.weight_hh),
           .bias = at<const float>(in.bias),
           .bias_hn = at<const float>(in.bias_hn),
+          .weight_ch = at<const float>(in.weight_ch),
           .h0 = DEEPRNN_ROWS(h0),
           .c0 = DEEPRNN_ROWS(c0),
           .initial_h = DEEPRNN_ROWS(initial_h),
@@ -178,6 +193,7 @@ Gradients gradients_of(const Integers<fields::Given>& given, const Integers<fiel
           .weight_hh = at<float>(to.weight_hh),
           .bias = at<float>(to.bias),
           .bias_hn = at<float>(to.bias_hn),
+          .weight_ch = at<float>(to.weight_ch),
           .h0 = at<float>(to.h0),
           .c0 = at<float>(to.c0),
           .initial_h = at<float>(to.initial_h),

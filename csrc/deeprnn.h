@@ -49,6 +49,7 @@ struct Shape {
   bool reset_after;  // GRU only
   Phi phi;           // of Elman's h, a GRU's n, an LSTM's g and of its c on its way out
   Phi gate_phi;      // of a GRU's r and z, an LSTM's i, f and o
+  bool peephole;     // LSTM only: weight_ch is given
   int64_t T, B, I, H;
   bool indices;  // x holds int64 indices below I instead of floats
   bool masked;   // a recurrent mask is given
@@ -70,6 +71,7 @@ struct Inputs {
   const float* weight_hh;        // (G*H, H) contiguous
   const float* bias;             // (G*H,) or nullptr
   const float* bias_hn;          // (H,) or nullptr
+  const float* weight_ch;        // (3*H,) what c adds to i, f and o; nullptr without peepholes
   Strided h0, c0;                // (B, H), t unused; c0 for LSTM only
   Strided initial_h, initial_c;  // (B, H), where a restart goes back to; data may be nullptr without restarts
   const int64_t* lengths;        // (B,) or nullptr
@@ -99,6 +101,7 @@ struct Gradients {
   float* weight_hh;  // (G*H, H)
   float* bias;       // (G*H,)
   float* bias_hn;    // (H,)
+  float* weight_ch;  // (3*H,)
   float* h0;         // (B, H)
   float* c0;         // (B, H)
   float* initial_h;  // (B, H)

@@ -13,12 +13,12 @@ namespace deeprnn::fields {
 
 #define DEEPRNN_SIZES(field)                                                                                   \
   field(cell) field(reset_after) field(phi) field(gate_phi) field(T) field(B) field(I) field(H) field(indices) \
-      field(masked) field(zoneout) field(training) field(reverse)
+      field(masked) field(zoneout) field(peephole) field(training) field(reverse)
 
 // The inputs that have gradients.
 #define DEEPRNN_DIFFERENTIABLE(field)                                                                        \
-  field(x) field(weight_xh) field(weight_hh) field(bias) field(bias_hn) field(h0) field(c0) field(initial_h) \
-      field(initial_c)
+  field(x) field(weight_xh) field(weight_hh) field(bias) field(bias_hn) field(weight_ch) field(h0) field(c0) \
+      field(initial_h) field(initial_c)
 
 #define DEEPRNN_INPUTS(field)   \
   DEEPRNN_DIFFERENTIABLE(field) \

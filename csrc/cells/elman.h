@@ -18,15 +18,15 @@ struct Elman {
   static constexpr int64_t kSlots = 1, kColumns = 1, kFirstColumn = 0, kSaved = saves ? 1 : 0, kFirstSaved = 0;
   static constexpr bool kHasC = false, kReadsH = false;
 
-  explicit Elman(const Shape&) {}
+  Elman(const Shape&, const Inputs&) {}
 
-  DEEPRNN_INLINE After forward(const V* slots, Before) const {
+  DEEPRNN_INLINE After forward(const V* slots, Before, Units) const {
     const V a = slots[0];
     const V h = shorter ? apply_in_inference<phi>(a) : apply<phi>(a);
     return {.h = h, .saved = {from_argument(phi) ? a : h}};
   }
 
-  DEEPRNN_INLINE StepGradient backward(const V* kept, Before, Parts of_h, Parts) const {
+  DEEPRNN_INLINE StepGradient backward(const V* kept, Before, Parts of_h, Parts, Units) const {
     return {.columns = {of_h.after * derivative<phi>(kept[0])}, .h = of_h.before};
   }
 
@@ -38,7 +38,7 @@ struct Elman {
       .has_c = kHasC,
       .phases = 1,
       .forward = {{.first_gate = 0, .end_gate = 1, .first_slot = 0, .equations = forward_equations<Elman>}},
-      .columns = {.count = kColumns, .first_x = 0, .hh_gate = {0}, .to_h = 1},
+      .columns = {.count = kColumns, .products = kColumns, .first_x = 0, .hh_gate = {0}, .to_h = 1},
       .backward = backward_equations<Elman<phi, saves || from_argument(phi)>>};
 };
 

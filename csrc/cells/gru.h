@@ -26,19 +26,27 @@ struct Gru {
   static constexpr int64_t kSlots = 4, kColumns = 4, kFirstColumn = 0, kSaved = training ? 4 : 0, kFirstSaved = 0;
   static constexpr bool kHasC = false, kReadsH = true;
 
-  explicit Gru(const Shape& shape) : phi(shape.phi), sigma(shape.gate_phi) {}
+  Gru(const Shape& shape, const Inputs&) : phi(shape.phi), sigma(shape.gate_phi) {}
 
   Activation phi;
   Sigma sigma;
 
-  DEEPRNN_INLINE After forward(const V* slots, Before before) const {
+  DEEPRNN_INLINE After forward(const V* slots, Before before, Units) const {
+    if constexpr (!training && !Activation::kNamed) return by_fractions(slots, before);
     const V r = sigma(slots[1]), z = sigma(slots[2]), recurrent = slots[3];
     const V a = fma(r, recurrent, slots[0]), n = phi(a);
     return {.h = between(n, z, before.h),
             .saved = {sigma.keep(slots[1], r), sigma.keep(slots[2], z), phi.keep(a, n), recurrent}};
   }
 
-  DEEPRNN_INLINE StepGradient backward(const V* kept, Before before, Parts of_h, Parts) const {
+  // Two divisions for three: rest = (1 - z) / z.
+  static DEEPRNN_INLINE After by_fractions(const V* slots, Before before) {
+    const Fraction n = tanh_fraction(slots[0] + slots[3] / (exp_negative(slots[1]) + 1.0f));
+    const V rest = exp_negative(slots[2]);
+    return {.h = fma(before.h, n.under, n.over * rest) / ((rest + 1.0f) * n.under)};
+  }
+
+  DEEPRNN_INLINE StepGradient backward(const V* kept, Before before, Parts of_h, Parts, Units) const {
     const V r = sigma.value(kept[0]), z = sigma.value(kept[1]), n = phi.value(kept[2]), recurrent = kept[3];
     const V of_n = (of_h.after - of_h.after * z) * phi.derivative(kept[2]);
     return {.columns = {of_n * r, of_n * recurrent * sigma.derivative(kept[0]),
@@ -54,17 +62,10 @@ struct Gru {
       .has_c = kHasC,
       .phases = 1,
       .forward = {{.first_gate = 0, .end_gate = 3, .first_slot = 1, .equations = forward_equations<Gru>}},
-      .columns = {.count = kColumns, .first_x = 1, .hh_gate = {2, 0, 1, kNone}, .to_h = 3, .bias_hn = 0},
+      .columns =
+          {.count = kColumns, .products = kColumns, .first_x = 1, .hh_gate = {2, 0, 1, kNone}, .to_h = 3, .bias_hn = 0},
       .backward = backward_equations<Gru<true, Activation, Sigma>>};
 };
-
-// Two divisions for three: rest = (1 - z) / z.
-template <>
-DEEPRNN_INLINE After Gru<false>::forward(const V* slots, Before before) const {
-  const Fraction n = tanh_fraction(slots[0] + slots[3] / (exp_negative(slots[1]) + 1.0f));
-  const V rest = exp_negative(slots[2]);
-  return {.h = fma(before.h, n.under, n.over * rest) / ((rest + 1.0f) * n.under)};
-}
 
 // Its first phase makes r, z and r * h, its second n and h.
 template <bool training, typename Activation = Tanh, typename Sigma = Sigmoid>
@@ -73,7 +74,7 @@ struct GruResetBefore {
   static constexpr int64_t kLeft = 2;
   static constexpr bool kHasC = false, kReadsH = true;
 
-  explicit GruResetBefore(const Shape& shape) : phi(shape.phi), sigma(shape.gate_phi) {}
+  GruResetBefore(const Shape& shape, const Inputs&) : phi(shape.phi), sigma(shape.gate_phi) {}
 
   Activation phi;
   Sigma sigma;
@@ -83,12 +84,12 @@ struct GruResetBefore {
     return {.reset_h = r * h, .left = z, .saved = {sigma.keep(slots[1], r), sigma.keep(slots[2], z)}};
   }
 
-  DEEPRNN_INLINE After forward(const V* slots, Before before) const {
+  DEEPRNN_INLINE After forward(const V* slots, Before before, Units) const {
     const V n = phi(slots[0]), z = slots[2];
     return {.h = between(n, z, before.h), .saved = {V{}, V{}, phi.keep(slots[0], n)}};
   }
 
-  DEEPRNN_INLINE StepGradient backward(const V* kept, Before before, Parts of_h, Parts) const {
+  DEEPRNN_INLINE StepGradient backward(const V* kept, Before before, Parts of_h, Parts, Units) const {
     const V z = sigma.value(kept[1]), n = phi.value(kept[2]);
     return {.columns = {V{}, of_h.after * (before.h - n) * sigma.derivative(kept[1]),
                         (of_h.after - of_h.after * z) * phi.derivative(kept[2])},
@@ -109,7 +110,7 @@ struct GruResetBefore {
       .phases = 2,
       .forward = {{.first_gate = 0, .end_gate = 2, .first_slot = 1, .equations = reset_equations<GruResetBefore>},
                   {.first_gate = 2, .end_gate = 3, .first_slot = 0, .equations = forward_equations<GruResetBefore>}},
-      .columns = {.count = kColumns, .first_x = 0, .hh_gate = {0, 1, 2}, .to_h = 2, .reset = 2},
+      .columns = {.count = kColumns, .products = kColumns, .first_x = 0, .hh_gate = {0, 1, 2}, .to_h = 2, .reset = 2},
       .backward = backward_equations<GruResetBefore<true, Activation, Sigma>>,
       .through_reset = reset_gradient_equations<GruResetBefore<true, Activation, Sigma>>};
 };

@@ -121,6 +121,8 @@ inline __attribute__((noinline)) V derivative_named(Phi which, V kept) {
 // An activation as a cell's equations use it: its value, and its derivative from what training keeps.
 template <Phi phi>
 struct Fixed {
+  static constexpr bool kNamed = false;
+
   explicit Fixed(Phi) {}
 
   DEEPRNN_INLINE V operator()(V a) const { return apply<phi>(a); }
@@ -130,6 +132,8 @@ struct Fixed {
 };
 
 struct Named {
+  static constexpr bool kNamed = true;
+
   explicit Named(Phi phi) : phi(phi) {}
 
   DEEPRNN_INLINE V operator()(V a) const { return apply_named(phi, a); }

@@ -8,15 +8,15 @@ namespace deeprnn::DEEPRNN_ISA {
 
 // The gradients of a step's columns, and of the state before it as far as it does not go through W_hh.
 struct StepGradient {
-  V columns[kMostGates]{};
+  V columns[kMostColumns]{};
   V h, c{};
 };
 
 // Whole panels, and nothing but the derivative of phi, in half the time that `each_valid` takes.
 template <typename Cell>
 void backward_plain(BackwardStep& step, const BackwardShare& share, int64_t i, int64_t at) {
-  const Cell cell(step.shape);
   const Sequence& sequence = step.sequence;
+  const Cell cell(step.shape, sequence.inputs);
   const int64_t B = step.sizes.B;
   const int64_t next = i > 0 ? sequence.hidden(i - 1, 0) - sequence.hidden(i, 0) : 0;
   const int64_t to_row = at > 0 ? -B * step.row_floats : 0;
@@ -33,16 +33,16 @@ void backward_plain(BackwardStep& step, const BackwardShare& share, int64_t i, i
       const V kept[2] = {load(hidden + u), load(hidden + u + kLanes)};
       const Parts first{V{}, load(state) + load(given + u)};
       const Parts second{V{}, load(state + kLanes) + load(given + u + kLanes)};
-      store(row + u, cell.backward(&kept[0], Before{}, first, Parts{}).columns[0]);
-      store(row + u + kLanes, cell.backward(&kept[1], Before{}, second, Parts{}).columns[0]);
+      store(row + u, cell.backward(&kept[0], Before{}, first, Parts{}, Units{u, kLanes}).columns[0]);
+      store(row + u + kLanes, cell.backward(&kept[1], Before{}, second, Parts{}, Units{u + kLanes, kLanes}).columns[0]);
       store(state, V{});
       store(state + kLanes, V{});
     }
   }
 }
 
-// A `Cell` has kSaved (0: the equations read hidden instead), kHasC, kColumns, and backward(kept, before, of_h, of_c);
-// kReadsH tells whether that reads h of the state before. A second phase writes the columns before kFirstColumn.
+// A `Cell` has kSaved (0: the equations read hidden instead), kHasC, kColumns, and backward(kept, before, of_h, of_c,
+// at); kReadsH tells whether that reads h of the state before. A second phase writes the columns before kFirstColumn.
 template <typename Cell>
 void backward_equations(BackwardStep& step, const BackwardShare& share, int64_t i, int64_t at) {
   const Sequence& sequence = step.sequence;
@@ -52,7 +52,7 @@ void backward_equations(BackwardStep& step, const BackwardShare& share, int64_t 
     const bool plain = !step.shape.zoneout && sequence.inputs.lengths == nullptr;
     if (plain && H % kPanel == 0 && gradients.hidden != nullptr) return backward_plain<Cell>(step, share, i, at);
   }
-  const Cell cell(step.shape);
+  const Cell cell(step.shape, sequence.inputs);
   step.each_valid(share, i, at, [&](int64_t g, int64_t b, int64_t j, int64_t u, int64_t n) DEEPRNN_INLINED {
     V kept[kMostGates]{};
     if constexpr (Cell::kSaved == 0) {
@@ -74,9 +74,9 @@ void backward_equations(BackwardStep& step, const BackwardShare& share, int64_t 
       }
       c = step.zone_parts(sequence.inputs.keep_c, i, b, u, n, of_c);
     }
-    const StepGradient result = cell.backward(kept, before, h, c);
+    const StepGradient result = cell.backward(kept, before, h, c, Units{u, n});
     float* row = step.gradient_row(at, b) + u;
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (int64_t k = Cell::kFirstColumn; k < Cell::kColumns; ++k) store(row + k * H, result.columns[k], n);
     store(step.state_at(step.state_h, g, b) + j, result.h);
     if constexpr (Cell::kHasC) store(step.state_at(step.state_c, g, b) + j, result.c);
@@ -95,7 +95,7 @@ void reset_gradient_equations(BackwardStep& step, const BackwardShare& share, in
   const Sequence& sequence = step.sequence;
   const int64_t H = step.sizes.H, first = share.rows.begin, rows = share.rows.size();
   const int64_t from = step.cell.columns.reset * H;
-  const Cell cell(step.shape);
+  const Cell cell(step.shape, sequence.inputs);
   for (int64_t r = 0; r < rows; ++r) share.gradient_rows[r] = step.gradient_row(at, first + r) + from;
   float zeros[kPanel];
   for (int64_t j = 0; j < kPanel; j += kLanes) store(zeros + j, V{});

@@ -9,6 +9,11 @@ struct Before {
   V h, c;
 };
 
+// The units that a vector holds: u .. u + n - 1.
+struct Units {
+  int64_t u = 0, n = kLanes;
+};
+
 // The state after a step, without zoneout, and what training keeps.
 struct After {
   V h, c{};
@@ -28,27 +33,27 @@ constexpr bool kElementwise = !Cell::kReadsH && !Cell::kHasC && Cell::kSaved == 
 // h of whole panels and nothing else, in half the time that `each` takes.
 template <typename Cell>
 void forward_plain(ForwardStep& step, const ForwardShare& share, int64_t group, int64_t i, int64_t at) {
-  const Cell cell(step.shape);
+  const Cell cell(step.shape, step.sequence.inputs);
   const float* in = step.part(share, group, at);
   float* out = step.sequence.hidden(i, share.rows.begin) + group * kPanel;
   const int64_t ahead = i + 1 < step.sizes.T ? step.sequence.hidden(i + 1, 0) - step.sequence.hidden(i, 0) : 0;
   for (int64_t r = share.rows.size(); r > 0; --r, in += kPanel, out += step.sizes.H) {
     __builtin_prefetch(out + ahead, 1);
     const V a = load(in), b = load(in + kLanes);
-    store(out, cell.forward(&a, Before{}).h);
-    store(out + kLanes, cell.forward(&b, Before{}).h);
+    store(out, cell.forward(&a, Before{}, Units{}).h);
+    store(out + kLanes, cell.forward(&b, Before{}, Units{}).h);
   }
 }
 
-// A `Cell` is made of the shape; it has kSlots, kFirstSaved to kSaved - 1 that it saves, kHasC, and forward(slots,
-// before); kReadsH tells whether that reads h other than through W_hh.
+// A `Cell` is made of the shape and the inputs; it has kSlots, kFirstSaved to kSaved - 1 that it saves, kHasC, and
+// forward(slots, before, at); kReadsH tells whether that reads h other than through W_hh.
 template <typename Cell>
 void forward_equations(ForwardStep& step, const ForwardShare& share, int64_t group, int64_t i, int64_t at) {
   if constexpr (kElementwise<Cell>) {
     const bool plain = !step.shape.zoneout && step.sequence.inputs.lengths == nullptr;
     if (plain && step.sizes.units(group) == kPanel) return forward_plain<Cell>(step, share, group, i, at);
   }
-  const Cell cell(step.shape);
+  const Cell cell(step.shape, step.sequence.inputs);
   step.each(share, group, at, i, [&](int64_t r, int64_t b, int64_t u, int64_t n, const float* in) DEEPRNN_INLINED {
     V slots[Cell::kSlots];
 #pragma GCC unroll 4
@@ -56,7 +61,7 @@ void forward_equations(ForwardStep& step, const ForwardShare& share, int64_t gro
     Before before{};
     if constexpr (Cell::kReadsH) before.h = load(share.before_h[r] + u, n);
     if constexpr (Cell::kHasC) before.c = load(share.before_c[r] + u, n);
-    const After after = cell.forward(slots, before);
+    const After after = cell.forward(slots, before, Units{u, n});
     if constexpr (Cell::kSaved > 0) {
       float* to = step.sequence.gates(i, b) + u;
 #pragma GCC unroll 4
@@ -70,7 +75,7 @@ void forward_equations(ForwardStep& step, const ForwardShare& share, int64_t gro
 // The first phase of a cell that has two: reset(slots, h) leaves a value in slot kLeft and what W_hh multiplies next.
 template <typename Cell>
 void reset_equations(ForwardStep& step, const ForwardShare& share, int64_t group, int64_t i, int64_t at) {
-  const Cell cell(step.shape);
+  const Cell cell(step.shape, step.sequence.inputs);
   step.each(share, group, at, i, [&](int64_t r, int64_t b, int64_t u, int64_t n, float* in) DEEPRNN_INLINED {
     V slots[Cell::kSlots];
 #pragma GCC unroll 4

@@ -12,7 +12,7 @@ struct ForwardShare;
 struct BackwardStep;
 struct BackwardShare;
 
-constexpr int64_t kMostGates = 4, kNone = -1;
+constexpr int64_t kMostGates = 4, kMostColumns = 7, kNone = -1;
 
 // A step of the forward pass runs in one or two phases: W_hh's product for some gates, then equations. A second phase
 // multiplies what the first one left (r * h) instead of h.
@@ -22,17 +22,20 @@ struct ForwardPhase {
   void (*equations)(ForwardStep& step, const ForwardShare& share, int64_t group, int64_t i, int64_t at);
 };
 
-// The gradient of a step's products is a row of columns, each H wide; those that W_hh made come first, those that W_xh
-// made end the row in the order of its gates.
+// The gradient of a step is a row of columns, each H wide: of the products, those that W_hh made first, those that W_xh
+// made last, in the order of its gates; then of weights of one value a unit, whose gradients are sums over rows.
 struct Columns {
   int64_t count;
+  int64_t products;             // how many, from the first, are of products
   int64_t first_x;              // the first that W_xh made
   int64_t hh_gate[kMostGates];  // the gate of W_hh that made a column, or kNone
   int64_t to_h;                 // so many of them, from the first, go to h through W_hh
   int64_t reset = kNone;        // the one that W_hh made of r * h instead
   int64_t bias_hn = kNone;      // the one whose sum over rows is the gradient of bias_hn
 
-  constexpr int64_t xh_gate(int64_t column) const { return column < first_x ? kNone : column - first_x; }
+  constexpr int64_t xh_gate(int64_t column) const {
+    return column < first_x || column >= products ? kNone : column - first_x;
+  }
 };
 
 struct CellTraits {

@@ -113,17 +113,16 @@ class WeightGradient {
         chunk_rows_(chunk_rows),
         tiles_(ceil_div(shape.H, kTileRows)) {
     const bool resets_before = sequence.cell.resets_before();
-    const int64_t columns = columns_.count;
     wants_hh_ = gradients.weight_hh != nullptr;
     wants_xh_ = gradients.weight_xh != nullptr && !shape.indices;
     scatters_ = gradients.weight_xh != nullptr && shape.indices;
     x_panels_ = ceil_div(sizes_.I, kPanel);
-    left_ = carver.floats(wants_hh_ || wants_xh_ ? columns * sizes_.H * chunk_rows : 0);
+    left_ = carver.floats(wants_hh_ || wants_xh_ ? columns_.products * sizes_.H * chunk_rows : 0);
     h_ = carver.floats(wants_hh_ ? sizes_.groups * chunk_rows * kPanel : 0);
     reset_h_ = carver.floats(wants_hh_ && resets_before ? sizes_.groups * chunk_rows * kPanel : 0);
     x_ = carver.floats(wants_xh_ ? x_panels_ * chunk_rows * kPanel : 0);
     by_index_ = carver.floats(scatters_ ? sizes_.I * sizes_.G * sizes_.H : 0);
-    sums_ = carver.floats(columns * sizes_.H);
+    sums_ = carver.floats(columns_.count * sizes_.H);
   }
 
   // Sets this share's part of what is summed up to zero.
@@ -133,6 +132,7 @@ class WeightGradient {
     zero(gradients_->weight_xh, part(rows * sizes_.I, share, shares_));
     zero(gradients_->bias, part(rows, share, shares_));
     zero(gradients_->bias_hn, part(sizes_.H, share, shares_));
+    zero(gradients_->weight_ch, part((columns_.count - columns_.products) * sizes_.H, share, shares_));
     if (scatters_) zero(by_index_, part(sizes_.I * rows, share, shares_));
   }
 
@@ -140,7 +140,7 @@ class WeightGradient {
   void pack(int64_t share, Range steps, const float* chunk, int64_t row_floats, const float* reset_h) {
     const int64_t rows = steps.size() * sizes_.B;
     if (wants_hh_ || wants_xh_) {
-      const Range tiles = part(columns_.count * tiles_, share, shares_);
+      const Range tiles = part(columns_.products * tiles_, share, shares_);
       for (int64_t t = tiles.begin; t < tiles.end; ++t) {
         const Range units = part(sizes_.H, t % tiles_, tiles_);
         const float* from = chunk + (t / tiles_) * sizes_.H + units.begin;
@@ -161,7 +161,7 @@ class WeightGradient {
   // Adds the chunk's products to this share's rows of the gradients.
   void add(int64_t share, Range steps, const float* chunk, int64_t row_floats) {
     const int64_t rows = steps.size() * sizes_.B, H = sizes_.H, I = sizes_.I;
-    const Range tiles = part(columns_.count * tiles_, share, shares_);
+    const Range tiles = part(columns_.products * tiles_, share, shares_);
     for (int64_t g = 0; wants_hh_ && g < sizes_.groups; ++g) {
       for (int64_t t = tiles.begin; t < tiles.end; ++t) {
         const int64_t column = t / tiles_;
@@ -268,6 +268,9 @@ class WeightGradient {
       const int64_t column = k / H, u = k % H, gate = columns_.xh_gate(column);
       if (gradients_->bias != nullptr && gate != kNone) gradients_->bias[gate * H + u] += sums_[k];
       if (gradients_->bias_hn != nullptr && column == columns_.bias_hn) gradients_->bias_hn[u] += sums_[k];
+      if (gradients_->weight_ch != nullptr && column >= columns_.products) {
+        gradients_->weight_ch[(column - columns_.products) * H + u] += sums_[k];
+      }
     }
   }
 

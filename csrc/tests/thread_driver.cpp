@@ -28,7 +28,7 @@ bool run_threads(const Parallel* self, int64_t count, void (*body)(void* context
 struct Case {
   const char* name;
   CellKind cell;
-  bool reset_after;
+  bool reset_after, peephole;
   int64_t T, B, I, H;
   bool indices, masked, zoneout, restarts, lengths, reverse;
 };
@@ -51,6 +51,7 @@ std::vector<float> compute(Isa isa, const Case& one, int32_t threads) {
                     .reset_after = one.reset_after,
                     .phi = Phi::tanh,
                     .gate_phi = Phi::sigmoid,
+                    .peephole = one.peephole,
                     .T = T,
                     .B = B,
                     .I = I,
@@ -63,7 +64,7 @@ std::vector<float> compute(Isa isa, const Case& one, int32_t threads) {
 
   const auto x = draw(random, T * B * I, 1.0f), weight_xh = draw(random, G * H * I, 0.1f);
   const auto weight_hh = draw(random, G * H * H, 0.1f), bias = draw(random, G * H, 0.1f);
-  const auto bias_hn = draw(random, H, 0.1f), state = draw(random, 5 * BH, 1.0f),
+  const auto weight_ch = draw(random, 3 * H, 0.1f), bias_hn = draw(random, H, 0.1f), state = draw(random, 5 * BH, 1.0f),
              of_hidden = draw(random, T * BH, 1.0f);
   std::vector<int64_t> indices, lengths;
   std::vector<uint8_t> restarts;
@@ -81,6 +82,7 @@ std::vector<float> compute(Isa isa, const Case& one, int32_t threads) {
   inputs.weight_hh = weight_hh.data();
   inputs.bias = bias.data();
   inputs.bias_hn = one.cell == CellKind::gru && one.reset_after ? bias_hn.data() : nullptr;
+  inputs.weight_ch = one.peephole ? weight_ch.data() : nullptr;
   inputs.h0 = rows(0);
   if (lstm) inputs.c0 = rows(1);
   if (one.restarts) {
@@ -99,8 +101,9 @@ std::vector<float> compute(Isa isa, const Case& one, int32_t threads) {
   std::vector<float> packed(static_cast<size_t>(packed_floats(isa, shape)));
   pack(isa, shape, inputs, packed.data(), parallel);
 
-  std::vector<int64_t> sizes{
-      T * BH, T * BH, BH, BH, saved_floats(isa, shape), T * B * I, G * H * I, G * H * H, G * H, H, BH, BH, BH, BH};
+  std::vector<int64_t> sizes{T * BH,    T * BH,    BH,        BH,    saved_floats(isa, shape),
+                             T * B * I, G * H * I, G * H * H, G * H, H,
+                             BH,        BH,        BH,        BH,    3 * H};
   std::vector<int64_t> starts{0};
   for (const int64_t size : sizes) starts.push_back(starts.back() + size);
   std::vector<float> all(static_cast<size_t>(starts.back()), 0.0f);
@@ -119,6 +122,7 @@ std::vector<float> compute(Isa isa, const Case& one, int32_t threads) {
   gradients.c0 = at(11, lstm);
   gradients.initial_h = at(12, one.restarts);
   gradients.initial_c = at(13, one.restarts && lstm);
+  gradients.weight_ch = at(14, one.peephole);
   scratch.resize(static_cast<size_t>(backward_scratch_floats(isa, shape, inputs, gradients)));
   backward(isa, shape, inputs, outputs, gradients, scratch.data(), parallel);
   return all;
@@ -131,23 +135,32 @@ int main() {
   struct Kind {
     const char* name;
     CellKind cell;
-    bool reset_after;
+    bool reset_after, peephole = false;
   };
   const Kind kinds[] = {{"elman", CellKind::elman, false},
                         {"gru", CellKind::gru, true},
                         {"gru, reset before", CellKind::gru, false},
-                        {"lstm", CellKind::lstm, false}};
+                        {"lstm", CellKind::lstm, false},
+                        {"lstm, peephole", CellKind::lstm, false, true}};
   for (const Kind& kind : kinds) {
     // Enough rows to split the batch, few rows to split the units, all options, too little work for two threads, and
     // one long row, whose products are made beside its recurrence.
-    cases.push_back({kind.name, kind.cell, kind.reset_after, 9, 33, 17, 65, false, false, false, false, false, false});
-    cases.push_back({kind.name, kind.cell, kind.reset_after, 12, 3, 33, 257, false, false, false, true, false, true});
-    cases.push_back({kind.name, kind.cell, kind.reset_after, 12, 2, 12, 258, true, true, true, true, true, false});
-    cases.push_back({kind.name, kind.cell, kind.reset_after, 70, 17, 12, 40, true, true, true, true, true, true});
-    cases.push_back({kind.name, kind.cell, kind.reset_after, 5, 1, 3, 5, false, false, false, false, true, false});
-    cases.push_back({kind.name, kind.cell, kind.reset_after, 700, 1, 33, 60, false, false, false, false, false, false});
-    cases.push_back({kind.name, kind.cell, kind.reset_after, 700, 1, 33, 60, false, true, true, true, true, true});
-    cases.push_back({kind.name, kind.cell, kind.reset_after, 700, 1, 33, 60, true, false, false, true, true, false});
+    cases.push_back({kind.name, kind.cell, kind.reset_after, kind.peephole, 9, 33, 17, 65, false, false, false, false,
+                     false, false});
+    cases.push_back({kind.name, kind.cell, kind.reset_after, kind.peephole, 12, 3, 33, 257, false, false, false, true,
+                     false, true});
+    cases.push_back(
+        {kind.name, kind.cell, kind.reset_after, kind.peephole, 12, 2, 12, 258, true, true, true, true, true, false});
+    cases.push_back(
+        {kind.name, kind.cell, kind.reset_after, kind.peephole, 70, 17, 12, 40, true, true, true, true, true, true});
+    cases.push_back(
+        {kind.name, kind.cell, kind.reset_after, kind.peephole, 5, 1, 3, 5, false, false, false, false, true, false});
+    cases.push_back({kind.name, kind.cell, kind.reset_after, kind.peephole, 700, 1, 33, 60, false, false, false, false,
+                     false, false});
+    cases.push_back(
+        {kind.name, kind.cell, kind.reset_after, kind.peephole, 700, 1, 33, 60, false, true, true, true, true, true});
+    cases.push_back(
+        {kind.name, kind.cell, kind.reset_after, kind.peephole, 700, 1, 33, 60, true, false, false, true, true, false});
   }
   int different = 0, compared = 0;
   for (const Isa isa : {Isa::baseline, Isa::avx2, Isa::avx512}) {

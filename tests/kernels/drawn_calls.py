@@ -14,7 +14,7 @@ from deeprnn.kernels.native.operators import CALLS
 from deeprnn.state import State
 
 ELMANS = [Elman(1, name) for name in ACTIVATIONS]
-CELLS: list[Cell] = [*ELMANS, GRU(1), GRU(1, reset_after=False), LSTM(1)]
+CELLS: list[Cell] = [*ELMANS, GRU(1), GRU(1, reset_after=False), LSTM(1), LSTM(1, peephole=True)]
 
 Outcome = dict[str, Tensor]
 
@@ -97,13 +97,10 @@ def tensors(call: Call, dtype: torch.dtype, neighbour: int = 0) -> Tensors:
             leaves[name] = tensor.requires_grad_()
         return tensor
 
-    T, B, I, H, G = call.T, call.B, call.I, call.H, len(call.cell.gates)  # noqa: E741
-    shapes = {"weight_xh": (G * H, I), "weight_hh": (G * H, H)}
-    if call.cell.bias:
-        shapes |= {"bias": (G * H,), **call.cell.extra_weights()}
+    T, B, I, H = call.T, call.B, call.I, call.H  # noqa: E741
     weights = {
         name: leaf("weights", name, normal(*shape, scale=shape[-1] ** -0.5 if len(shape) > 1 else 0.5))
-        for name, shape in shapes.items()
+        for name, shape in call.cell.weight_shapes(I).items()
     }
 
     def state(group: str) -> State:

@@ -18,7 +18,7 @@ from deeprnn.kernels.native import operators
 from deeprnn.kernels.native.fields import DIFFERENTIABLE, READ
 
 T, B, I, H = 5, 3, 4, 6  # noqa: E741  # the legend's names
-CELLS: list[Cell] = [Elman(H), GRU(H), LSTM(H)]
+CELLS: list[Cell] = [Elman(H), GRU(H), LSTM(H), LSTM(H, peephole=True)]
 OUTPUTS = ("hidden", "cells", "saved", "of_hidden", "of_last_h", "of_last_c", "of_cells")
 
 Way = Callable[[Tensor], Tensor]
@@ -79,6 +79,7 @@ def arguments(cell: Cell) -> dict[str, Any]:
     given: dict[str, Any] = dict.fromkeys(READ)
     given |= {"x": normal(T, B, I), "weight_xh": normal(G * H, I), "weight_hh": normal(G * H, H)}
     given |= {"bias": normal(G * H), "bias_hn": normal(H) if isinstance(cell, GRU) else None}
+    given["weight_ch"] = normal(3 * H) if isinstance(cell, LSTM) and cell.peephole else None
     for name in ("h0", "initial_h", "mask"):
         given[name] = normal(B, H)
     if lstm:
@@ -95,7 +96,7 @@ def run(cell: Cell, name: str, way: Way) -> list[Tensor]:
     if name in given:
         given[name] = way(given[name])
     read = list(given.values())
-    code = CELLS.index(cell)
+    code = (Elman, GRU, LSTM).index(type(cell))
     kind = (code, isinstance(cell, GRU), 0, 2, False)
     outputs = operators.forward(*read, *kind, True, True)
     lstm = isinstance(cell, LSTM)
@@ -108,12 +109,21 @@ def run(cell: Cell, name: str, way: Way) -> list[Tensor]:
     return [*outputs, *operators.backward(*read, *after.values(), *kind, wanted)]
 
 
+@pytest.mark.parametrize("code", [-1, 99])
+@pytest.mark.parametrize("place", ["cell", "phi", "gate_phi"])
+def test_codes_that_mean_nothing_are_refused(place: str, code: int) -> None:
+    kind = {"cell": 2, "reset_after": False, "phi": 0, "gate_phi": 2, "reverse": False} | {place: code}
+    with pytest.raises((ValueError, IndexError)):
+        torch.ops.deeprnn.forward(*arguments(LSTM(H)).values(), *kind.values(), False, False)
+
+
 def in_child(act: Callable[[], str]) -> str:
     """What `act` returned or raised, or the signal that killed it."""
     read, write = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(read)
+        torch.set_num_threads(1)  # of torch's pool a child has the name only
         try:
             text = act()
         except Exception as error:

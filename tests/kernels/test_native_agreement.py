@@ -87,6 +87,9 @@ WIDE = [
     Call(LSTM(40), T=400, B=1, I=5, seed=11, integers=True),
     Call(LSTM(62, "elu", "hardsigmoid"), T=200, B=1, I=33, seed=12, masked=True),
     Call(GRU(130, activation="softsign", gate_activation="hardsigmoid"), T=20, B=2, I=129, seed=13, zoneout="masks"),
+    Call(LSTM(130, peephole=True), T=20, B=2, I=129, seed=15, zoneout="rate", restarts=True, return_cell_states=True),
+    Call(LSTM(40, peephole=True), T=70, B=33, I=17, seed=16, lengths=True, reverse=True),
+    Call(LSTM(62, "silu", "tanh", peephole=True), T=300, B=1, I=33, seed=17),
     Call(GRU(257, False, "sin", "hardsigmoid"), T=9, B=3, I=31, seed=14, restarts=True),
 ]
 

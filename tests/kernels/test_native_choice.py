@@ -34,6 +34,7 @@ def spec(cell: Cell, **differences: object) -> CallSpec:
         (spec(Elman(5, torch.tanh)), "by name only"),
         (spec(GRU(5, gate_activation=torch.sigmoid)), "by name only"),
         (spec(LSTM(5, torch.relu)), "by name only"),
+        (spec(LSTM(5, proj_size=2)), "no projection"),
         (spec(LSTM(5, layer_norm=True)), "no layer normalisation"),
         (spec(GRU(5), steps=0), "empty"),
         (spec(GRU(5), transforms=("grad", "jvp")), "forward-mode"),

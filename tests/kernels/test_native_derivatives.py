@@ -18,6 +18,7 @@ STACKS: dict[str, list[Cell]] = {
     "other-gates": [GRU(4, activation="sin", gate_activation="tanh"), LSTM(3, "sin", "tanh")],
     "gru-before": [GRU(5, reset_after=False, bias=False)],
     "lstm-both": [LSTM(3, direction="both")],
+    "peephole": [LSTM(4, peephole=True, bias=False)],
 }
 
 

@@ -17,6 +17,7 @@ CELLS = [
     GRU(7),
     GRU(7, reset_after=False, recurrent_dropout=0.3),
     LSTM(7, direction="both"),
+    LSTM(7, peephole=True),
 ]
 
 

@@ -1,5 +1,8 @@
 """The choice among the kernels, and torch's operators against the reference."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 from compare import randomise
@@ -73,6 +76,12 @@ def test_aten_equals_reference(data: st.DataObject) -> None:
         found.append(tensors + list(torch.autograd.grad(loss, wanted)))
     for a, b in zip(*found, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-10)
+
+
+def test_a_projection_runs_without_a_warning_of_torchs() -> None:
+    """In a process of its own: torch warns once, that oneDNN has none, in float32."""
+    program = "import torch, deeprnn; deeprnn.DeepRNN(3, [deeprnn.LSTM(4, proj_size=2)])(torch.zeros(5, 1, 3))"
+    subprocess.run([sys.executable, "-W", "error", "-c", program], check=True)
 
 
 def test_force_says_why_it_cannot() -> None:

@@ -1,6 +1,8 @@
 """torch's own recurrent operators, where they compute just this: cuDNN on CUDA, oneDNN's LSTM on CPU, any dtype."""
 
+import warnings
 from collections.abc import Callable, Mapping
+from functools import cache
 from itertools import pairwise
 from typing import Any
 
@@ -133,6 +135,8 @@ def _ragged(
 def _operator(cell: Cell) -> Operator:
     """torch's operator for a cell, as a function of (x, state, flat weights)."""
     if isinstance(cell, LSTM):
+        if cell.proj_size and not torch.compiler.is_compiling():
+            _hear_of_projections()
         return _call_lstm
     function: Any = torch.gru if isinstance(cell, GRU) else _RNN[str(getattr(cell, "activation", ""))]
 
@@ -141,6 +145,16 @@ def _operator(cell: Cell) -> Operator:
         return hidden, State(h=h.squeeze(0))
 
     return call
+
+
+@cache
+def _hear_of_projections() -> None:
+    """Has torch warn, unheard, that oneDNN has no projections, which it does once a process."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        x, h, c = (torch.zeros(1, 1, size) for size in (1, 1, 2))
+        weights = [torch.zeros(8, 1), torch.zeros(8, 1), torch.zeros(1, 2)]
+        torch.lstm(x, (h, c), weights, False, 1, 0.0, False, False, False)
 
 
 _RNN: dict[str, Any] = {"tanh": torch.rnn_tanh, "relu": torch.rnn_relu}

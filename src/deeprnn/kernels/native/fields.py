@@ -18,6 +18,7 @@ class Read(NamedTuple):
     weight_hh: Any
     bias: Any
     bias_hn: Any
+    weight_ch: Any
     h0: Any
     c0: Any
     initial_h: Any
@@ -30,6 +31,9 @@ class Read(NamedTuple):
 
 
 READ = Read._fields
+
+WEIGHTS = ("weight_xh", "weight_hh", "bias", "bias_hn", "weight_ch")
+"""Those of them that are the layer's weights."""
 
 DIFFERENTIABLE = READ[: READ.index("initial_c") + 1]
 """Those of them that have gradients."""
@@ -81,6 +85,7 @@ class Sizes(NamedTuple):
     indices: int
     masked: int
     zoneout: int
+    peephole: int
     training: int
     reverse: int
 

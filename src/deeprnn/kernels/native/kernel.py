@@ -10,13 +10,7 @@ from deeprnn.cells import GRU, LSTM, Cell, Elman
 from deeprnn.kernels.autograd import OperatorPair, differentiable
 from deeprnn.kernels.interface import CallSpec, LayerCall, LayerOutput, is_recorded, transforms
 from deeprnn.kernels.native import extension, operators
-from deeprnn.kernels.native.fields import (
-    DIFFERENTIABLE,
-    READ,
-    Given,
-    Kind,
-    Read,
-)
+from deeprnn.kernels.native.fields import DIFFERENTIABLE, READ, WEIGHTS, Given, Kind, Read
 from deeprnn.state import State
 
 NAME = "native"
@@ -32,6 +26,7 @@ _BATCH_AXES = Read(
     weight_hh=None,
     bias=None,
     bias_hn=None,
+    weight_ch=None,
     h0=0,
     c0=0,
     initial_h=0,
@@ -57,8 +52,8 @@ def why_not(spec: CallSpec) -> str | None:
         return f"the compiled kernels know Elman, GRU and LSTM, not {type(cell).__name__}"
     if any(phi not in _PHIS for phi in cell.activations.values()):
         return "the compiled kernels know phi by name only"
-    if isinstance(cell, LSTM) and (cell.peephole or cell.proj_size):
-        return "the compiled LSTM has neither peepholes nor a projection"
+    if isinstance(cell, LSTM) and cell.proj_size:
+        return "the compiled LSTM has no projection"
     if cell.layer_norm:
         return "the compiled kernels have no layer normalisation"
     if spec.empty:
@@ -111,6 +106,7 @@ def _tensors(call: LayerCall) -> Read:
         weight_hh=weight_hh,
         bias=weights.get("bias"),
         bias_hn=weights.get("bias_hn"),
+        weight_ch=weights.get("weight_ch"),
         h0=state["h"],
         c0=state.get("c"),
         initial_h=restart_to.get("h"),
@@ -129,14 +125,14 @@ def codes(cell: Cell) -> tuple[int, bool, int, int]:
     return _CELLS.index(type(cell)), isinstance(cell, GRU) and cell.reset_after, phi, sigma
 
 
-def _cell_of(kind: Kind, width: int, bias: bool) -> Cell:
+def _cell_of(kind: Kind, width: int, bias: bool, peephole: bool) -> Cell:
     """A cell with the equations that the codes name."""
     activation, gate_activation = _PHIS[kind.phi], _PHIS[kind.gate_phi]
     if _CELLS[kind.cell] is Elman:
         return Elman(width, activation, bias=bias)
     if _CELLS[kind.cell] is GRU:
         return GRU(width, kind.reset_after, activation, gate_activation, bias=bias)
-    return LSTM(width, activation, gate_activation, bias=bias)
+    return LSTM(width, activation, gate_activation, peephole=peephole, bias=bias)
 
 
 def _forward_differentiably(*arguments: Any) -> tuple[Tensor, ...]:
@@ -157,14 +153,9 @@ operators.library.impl("forward", _forward_differentiably, "AutogradCPU")
 
 def _call_of(read: Read, kind: Kind) -> LayerCall:
     """The call that the operators were given; c_t is always wanted."""
-    weights = {
-        "weight_xh": read.weight_xh,
-        "weight_hh": read.weight_hh,
-        "bias": read.bias,
-        "bias_hn": read.bias_hn,
-    }
+    weights = {name: getattr(read, name) for name in WEIGHTS}
     return LayerCall(
-        cell=_cell_of(kind, read.weight_hh.shape[1], read.bias is not None),
+        cell=_cell_of(kind, read.weight_hh.shape[1], read.bias is not None, read.weight_ch is not None),
         weights={name: weight for name, weight in weights.items() if weight is not None},
         x=read.x,
         state=_state(read.h0, read.c0),

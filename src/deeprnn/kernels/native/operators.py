@@ -21,6 +21,7 @@ from deeprnn.kernels.native.fields import (
     READ,
     STRIDED_ROWS,
     STRIDED_STEPS,
+    WEIGHTS,
     Given,
     Kind,
     Outputs,
@@ -32,7 +33,7 @@ from deeprnn.kernels.native.fields import (
 from deeprnn.kernels.native.gate import admit
 from deeprnn.kernels.native.packed import packed_weights
 
-_IN_ROWS = tuple(name.startswith(("weight", "bias")) or name in ("lengths", "restarts") for name in READ)
+_IN_ROWS = tuple(name in (*WEIGHTS, "lengths", "restarts") for name in READ)
 """What the kernels want contiguous; of the rest they know the strides."""
 
 _DTYPES = tuple({"lengths": torch.int64, "restarts": torch.bool}.get(name, torch.float32) for name in READ)
@@ -177,6 +178,7 @@ def _admitted(given: Read, kind: Kind) -> Read:
         weight_hh=(height, width),
         bias=(height,),
         bias_hn=(width,),
+        weight_ch=(3 * width,),
         h0=state,
         c0=state,
         initial_h=state,
@@ -267,6 +269,7 @@ def _sizes(read: Read, kind: Kind, training: bool) -> Sizes:
         indices=int(read.x.dim() == 2),
         masked=int(read.mask is not None),
         zoneout=int(read.keep_h is not None),
+        peephole=int(read.weight_ch is not None),
         training=int(training),
         reverse=int(kind.reverse),
     )
