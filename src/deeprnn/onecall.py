@@ -40,7 +40,8 @@ def run(layers: nn.ModuleList, x: Tensor, states: Sequence[State | None] | None)
         x: (T, B, I), or (T, B) int64 indices below I.
         states: the state before the first step; None for the layer's initial one.
     """
-    if not _undisturbed() or not offered_first(stack.KERNEL):
+    # A trace may not look at sizes, so that comes first.
+    if not _undisturbed() or not 0 < x.shape[0] * x.shape[1] <= stack.most_steps() or not offered_first(stack.KERNEL):
         return None
     plan = _plans.get(layers)
     modules = layers._modules.values()
@@ -78,8 +79,8 @@ def run(layers: nn.ModuleList, x: Tensor, states: Sequence[State | None] | None)
 def _undisturbed() -> bool:
     """Whether nothing watches or changes what torch does, and no gradient is recorded."""
     return not (
-        torch.is_grad_enabled()
-        or torch.compiler.is_compiling()
+        torch.compiler.is_compiling()
+        or torch.is_grad_enabled()
         or is_recorded()
         or torch._C._functorch.peek_interpreter_stack() is not None  # pyright: ignore  # no public way to ask
         or torch._C._len_torch_dispatch_stack()

@@ -7,6 +7,7 @@ They return no views, and are given every tensor of one layer over one sequence 
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -30,7 +31,7 @@ from deeprnn.kernels.native.fields import (
     backward_arguments,
     forward_arguments,
 )
-from deeprnn.kernels.native.gate import admit
+from deeprnn.kernels.native.gate import address_of, admit
 from deeprnn.kernels.native.packed import packed_weights
 
 _IN_ROWS = tuple(name in (*WEIGHTS, "lengths", "restarts") for name in READ)
@@ -170,9 +171,23 @@ def _admitted(given: Read, kind: Kind) -> Read:
         raise ValueError(f"{shapes}: expected x (T, B, I) or (T, B), weight_xh (G*H, I) and weight_hh (G*H, H).")
     steps, batch = x.shape[:2]
     indices = x.dim() == 2
-    features, width = weight_xh.shape[-1], weight_hh.shape[-1]
-    height, state, marks, masks = _GATES[kind.cell] * width, (batch, width), (steps, batch), (steps, batch, width)
-    shapes = Read(
+    shapes = _shapes(steps, batch, weight_xh.shape[-1], weight_hh.shape[-1], _GATES[kind.cell], indices)
+    dtypes, in_rows = (_DTYPES_INDICES, _IN_ROWS_INDICES) if indices else (_DTYPES, _IN_ROWS)
+    return Read(
+        *[
+            tensor
+            if tensor is None or address_of(tensor, shape, dtype, rows)
+            else admit(name, tensor, shape, dtype, rows)
+            for name, tensor, shape, dtype, rows in zip(READ, given, shapes, dtypes, in_rows, strict=True)
+        ]
+    )
+
+
+@lru_cache(maxsize=256)
+def _shapes(steps: int, batch: int, features: int, width: int, gates: int, indices: bool) -> Read:
+    """What each tensor's shape must be."""
+    height, state, marks, masks = gates * width, (batch, width), (steps, batch), (steps, batch, width)
+    return Read(
         x=marks if indices else (steps, batch, features),
         weight_xh=(height, features),
         weight_hh=(height, width),
@@ -188,13 +203,6 @@ def _admitted(given: Read, kind: Kind) -> Read:
         mask=state,
         keep_h=masks,
         keep_c=masks,
-    )
-    dtypes, in_rows = (_DTYPES_INDICES, _IN_ROWS_INDICES) if indices else (_DTYPES, _IN_ROWS)
-    return Read(
-        *[
-            tensor if tensor is None else admit(name, tensor, shape, dtype, rows)
-            for name, tensor, shape, dtype, rows in zip(READ, given, shapes, dtypes, in_rows, strict=True)
-        ]
     )
 
 

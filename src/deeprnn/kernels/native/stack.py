@@ -64,6 +64,11 @@ def stacked_layer(cell: Cell, input_size: int) -> StackedLayer | None:
     )
 
 
+def most_steps() -> int:
+    """Steps times rows that a call has at most; 0 where the kernels were not built."""
+    return extension.native().FEW_STEPS if extension.built() else 0
+
+
 def run(
     layers: Sequence[StackedLayer],
     weights: Sequence[Mapping[str, Tensor | None]],
@@ -83,7 +88,7 @@ def run(
     if type(x) is not Tensor or x.is_nested or x.dim() not in (2, 3):
         return None
     T, B = x.shape[:2]
-    if not 0 < T * B <= extension.native().FEW_STEPS:
+    if not 0 < T * B <= most_steps():
         return None
     if x.dim() == 3:
         x_address, x_strides = address_of(x, (T, B, layers[0].input_size), _FLOAT, in_rows=False), x.stride()
