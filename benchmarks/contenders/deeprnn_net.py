@@ -27,7 +27,7 @@ def build(row: Row, problem: Problem) -> Contender:
     )
     parameters = dict(net.named_parameters())
 
-    kernels = {choose(layer.facts()).kernel.NAME for layer in net.recurrent_layers}
+    kernels = {choose(layer.spec()).kernel.NAME for layer in net.recurrent_layers}
     return torch_call.contender(
         row, problem, lambda x: net(x).hidden[-1], parameters, kernel=" and ".join(sorted(kernels))
     )

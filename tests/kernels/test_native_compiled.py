@@ -135,7 +135,9 @@ def test_export_runs_native() -> None:
 def test_sizes_follow_t_and_b(cell: Cell) -> None:
     """What `saved` takes is so much for a step of a row, and packed weights lie the same way for every T and B."""
     kind = Kind(*kernel.codes(cell), reverse=False)
-    one_step = Sizes(**kind._asdict(), T=1, B=1, I=5, H=37, indices=0, masked=0, zoneout=0, training=1)
+    peephole = int(getattr(cell, "peephole", False))
+    sizes_of = {**kind._asdict(), "indices": 0, "masked": 0, "zoneout": 0, "peephole": peephole, "training": 1}
+    one_step = Sizes(**sizes_of, T=1, B=1, I=5, H=37)
     module = extension.native()
     for isa in range(len(kernels.info().available)):
         one, packed = module.saved_floats(isa, one_step), module.packed_floats(isa, one_step)
