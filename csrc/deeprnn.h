@@ -30,7 +30,7 @@ enum class Phi : int32_t {
 
 enum class Isa : int32_t { baseline, avx2, avx512 };
 
-// torch_parallel_for's own signature is adapted to this in bind.cpp; nullptr runs everything on the caller.
+// torch_parallel_for's own signature is adapted to this in torch_pool.h; nullptr runs everything on the caller.
 //
 // Calls body(context, begin, end) so that the ranges cover [0, count) once; two shares may arrive in one call. All
 // ranges must run at the same time, none queued behind another, since shares wait for each other: either every range
