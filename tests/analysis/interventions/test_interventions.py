@@ -38,17 +38,20 @@ def sequence() -> Tensor:
     return torch.randn(T, B, 3, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
 
 
-def stepwise(net: DeepRNN, x: Tensor, edit: Any, *, part: str = "h") -> Tensor:
-    """The bottom layer's (T, B, H) of a forward net, run step by step through calls of T=1 with edited states."""
-    state, hidden = net.initial_state(B), []
+def stepwise(net: DeepRNN, x: Tensor, edit: Any, *, part: str = "h", told: str = "h") -> Tensor:
+    """The bottom layer's (T, B, H) of a forward net, run step by step through calls of T=1 with edited states.
+
+    `part` is what is edited, `told` what is returned.
+    """
+    state, values = net.initial_state(B), []
     for t in range(T):
         state = net(x[t : t + 1], state).state
         first = state[0]
         changed = edit(getattr(first, part), t)
         first = first.replace(**{part: changed})
         state = type(state)((first, *state[1:]))
-        hidden.append(first.h)
-    return torch.stack(hidden)
+        values.append(getattr(first, told))
+    return torch.stack(values)
 
 
 def edits(width: int) -> dict[str, tuple[Any, Any]]:
@@ -122,7 +125,9 @@ def test_on_the_cell_state_the_next_step_reads_the_changed_one(edit: str) -> Non
         recorded = record(net, x, ["layers.0.cell", "layers.0.gate.f"])
     torch.testing.assert_close(result.hidden[0], stepwise(net, x, change, part="c"), rtol=0, atol=1e-12)
     assert result.cell_states is not None
-    torch.testing.assert_close(recorded["layers.0.cell"], result.cell_states[0].transpose(0, 1), rtol=0, atol=1e-12)
+    cells = stepwise(net, x, change, part="c", told="c")
+    torch.testing.assert_close(result.cell_states[0], cells, rtol=0, atol=1e-12)
+    torch.testing.assert_close(recorded["layers.0.cell"], cells.transpose(0, 1), rtol=0, atol=1e-12)
     if edit == "replace-series":
         torch.testing.assert_close(result.state[0].c, change(None, T - 1), rtol=0, atol=0)
 

@@ -63,7 +63,7 @@ def test_states_are_those_after_each_character() -> None:
     for row in (0, 250, 599):
         column = int(sample.groups[row])
         alone = net(sample.x[: int(sample.step[row]) + 1, column : column + 1])
-        torch.testing.assert_close(states[1][row], alone.hidden[1][-1, 0].detach(), atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(states[1][row], alone.hidden[1][-1, 0].detach(), atol=1e-6, rtol=0)
 
 
 def test_few_files_are_cut_into_pieces() -> None:
