@@ -21,7 +21,7 @@ def measured(directory: Path) -> dict[str, Any]:
     Returns:
         "summary": `analysis.json`, of its longer parts only how many places they rest on; "labels": for each label the
         figures of layers and controls; "ripples", "next_character", "ablation", "scales", "construction", "best": see
-        the functions of those names. A figure with an interval is [value, low, high]; what is no number is None.
+        the functions of those names. A figure with an interval is [value, low, high]; NaN is None.
 
     Raises:
         FileNotFoundError: the run has not been analyzed; the message says how. ValueError: a file is damaged.

@@ -138,7 +138,7 @@ def resume(run: Run, load: Callable[[Plan], Continuation], *, progress: Progress
         progress: as for `train`.
 
     Raises:
-        RunError: there is no run, or it is damaged, or is being trained by another process; also as `train`.
+        RunError: there is no run, it is damaged, or another process is training it; see also `train`.
 
     Warns:
         FileWarning: the weights will not be bit-identical, since another machine, or another version of torch or

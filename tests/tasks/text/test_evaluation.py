@@ -104,7 +104,7 @@ def test_of_bytes_a_character_is_counted_once() -> None:
 
 
 def test_bytes_without_a_character_are_no_text() -> None:
-    with pytest.raises(TextError, match="it contains no UTF-8 character"):
+    with pytest.raises(TextError, match="the input contains no valid UTF-8"):
         evaluate(DeepRNN(257, [GRU(5)], 257), [Document("d", b"\x80\xbf")], Bytes())
 
 

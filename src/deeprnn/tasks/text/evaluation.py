@@ -97,7 +97,7 @@ def evaluate(
     counted = [read[piece.document][piece.counted : piece.end] for piece in pieces]
     characters = sum(map(vocabulary.count_characters, counted))
     if not characters:
-        raise TextError("there is no text to evaluate on: it contains no UTF-8 character.")
+        raise TextError("there is no text to evaluate on: the input contains no valid UTF-8.")
     nats, done = 0.0, 0
     was_training = net.training
     net.eval()

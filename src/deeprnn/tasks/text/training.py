@@ -127,7 +127,7 @@ def resume(
 
     Raises:
         RunError, TextError: `out` holds no run, is damaged, or is being trained by another process; or the texts have
-            changed; also as `train`.
+            changed; see also `train`.
 
     Warns:
         FileWarning: as `deeprnn.training.resume`.
