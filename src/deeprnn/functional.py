@@ -1,6 +1,7 @@
 """The one operation: a recurrent layer over a sequence, as a pure function of its weights and inputs."""
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor
@@ -54,9 +55,22 @@ def recurrent_layer(
     if device != "meta" and torch.is_autocast_enabled(device):
         # One rule for every kernel: under autocast a layer computes, and returns, in autocast's dtype.
         weights = _cast(weights, torch.get_autocast_dtype(device))
-        with torch.autocast(device, enabled=False):
-            return _run(cell, weights, x, state, lengths, resets, training, return_cell_states)
-    return _run(cell, weights, x, state, lengths, resets, training, return_cell_states)
+        without = torch.autocast(device, enabled=False)
+    else:
+        without = nullcontext()
+    with without:
+        calls = layer_calls(
+            cell,
+            weights,
+            x,
+            state,
+            lengths=lengths,
+            resets=resets,
+            training=training,
+            return_cell_states=return_cell_states,
+        )
+        outputs = [choose(call.spec()).kernel.run(call) for call in calls]
+    return outputs[0] if len(outputs) == 1 else _joined(*outputs)
 
 
 def layer_calls(
@@ -71,6 +85,12 @@ def layer_calls(
     return_cell_states: bool = False,
 ) -> list[LayerCall]:
     """What `recurrent_layer` gives to the kernels: one call for each direction. The arguments are the same."""
+    if any([name not in weights for name in cell.weight_names]):  # noqa: C419  # a generator takes twice the time
+        missing = ", ".join(name for name in cell.weight_names if name not in weights)
+        raise ValueError(
+            f"weights lacks {missing}; {cell!r} has {', '.join(cell.weight_names)}, of the shapes that "
+            f"cell.weight_shapes(input_size) tells."
+        )
     dtype = weights["weight_xh"].dtype
     weights = _cast(weights, dtype)
     if x.is_floating_point() and x.dtype != dtype:
@@ -108,30 +128,6 @@ def initial_states(cell: Cell, weights: Mapping[str, Tensor], batch: int) -> Sta
         return _initial(cell, weights, batch)
     first, second = (_initial(cell, _of_direction(weights, reverse=reverse), batch) for reverse in (False, True))
     return State.of(first.parts, second)
-
-
-def _run(
-    cell: Cell,
-    weights: Mapping[str, Tensor],
-    x: Tensor,
-    state: State | None,
-    lengths: Tensor | None,
-    resets: Tensor | None,
-    training: bool,
-    return_cell_states: bool,
-) -> LayerOutput:
-    calls = layer_calls(
-        cell,
-        weights,
-        x,
-        state,
-        lengths=lengths,
-        resets=resets,
-        training=training,
-        return_cell_states=return_cell_states,
-    )
-    outputs = [choose(call.spec()).kernel.run(call) for call in calls]
-    return outputs[0] if len(outputs) == 1 else _joined(*outputs)
 
 
 def _initial(cell: Cell, weights: Mapping[str, Tensor], batch: int) -> State:

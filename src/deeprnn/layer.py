@@ -70,8 +70,6 @@ class RecurrentLayer(nn.Module):
                     f"build a new DeepRNN with that cell."
                 )
         self._cell = cell
-        names = tuple(cell.weight_shapes(self.input_size))
-        self._names = tuple(name + suffix for suffix in ("", "_reverse")[: cell.directions] for name in names)
         for name, phi in cell.activations.items():
             if isinstance(phi, nn.Module):
                 self.add_module(name, phi)
@@ -150,7 +148,7 @@ class RecurrentLayer(nn.Module):
         """The weights as a call reads them, by name: parametrised ones computed."""
         parameters = self._parameters
         weights: dict[str, Tensor] = {}
-        for name in self._names:
+        for name in self._cell.weight_names:
             # A parametrised weight is an attribute, not a parameter.
             weight = parameters.get(name)
             weight = getattr(self, name) if weight is None else weight
@@ -164,7 +162,7 @@ class RecurrentLayer(nn.Module):
 
     def some_weight(self) -> Tensor:
         """A weight to ask for dtype and device; not one that is parametrised, which is computed at each look."""
-        for name in self._names:
+        for name in self._cell.weight_names:
             weight = self._parameters.get(name)
             if weight is not None:
                 return weight

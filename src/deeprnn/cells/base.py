@@ -3,6 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import cached_property
 from types import MappingProxyType
 from typing import ClassVar, Literal, NamedTuple, TypeAlias
 
@@ -131,7 +132,7 @@ class Cell:
 
     @property
     def tells_gates(self) -> bool:
-        """Whether `gate_values` tells the gates of this class's own `step`, not of one that it replaced."""
+        """Whether `gate_values` describes this class's own `step`, rather than one that the class has overridden."""
         order = type(self).__mro__
         gates, step = (next(c for c in order if name in vars(c)) for name in ("gate_values", "step"))
         return gates is not Cell and order.index(gates) <= order.index(step)
@@ -193,6 +194,13 @@ class Cell:
         if self.learn_initial:
             shapes |= {f"initial_{name}": (size,) for name, size in self.state_sizes.items()}
         return shapes
+
+    @cached_property
+    def weight_names(self) -> tuple[str, ...]:
+        """The names of all weights, those of a second direction included."""
+        return tuple(
+            name + suffix for suffix in ("", "_reverse")[: self.directions] for name in self.weight_shapes(input_size=1)
+        )
 
     def initialise(self, name: str, weight: Tensor, *, one_hot: int = 0) -> None:
         """Fills one weight as `init` says; a cell whose weights start otherwise extends this.

@@ -3,7 +3,7 @@
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
-from weakref import WeakKeyDictionary
+from weakref import ref
 
 from deeprnn.cells import Cell
 from deeprnn.kernels import aten, native, reference
@@ -14,8 +14,9 @@ _kernels: list[Kernel] = [native, aten, reference]
 
 _forced: Kernel | None = None
 
-_choices: "WeakKeyDictionary[Cell, dict[tuple[Any, ...], Choice]]" = WeakKeyDictionary()
-"""What was chosen before, for as long as the cell lives: a cell may hold a function, a module, or a whole layer."""
+_choices: "dict[int, _Known]" = {}
+"""What was chosen before for a cell, by its id (its hash takes longer than all the rest), for as long as it lives: it
+may hold a function, a module, or a whole layer."""
 _MOST_REMEMBERED = 256
 """Choices for one cell; sequences come in many lengths."""
 
@@ -25,6 +26,13 @@ class Choice(NamedTuple):
 
     kernel: Kernel
     passed_over: dict[str, str]
+
+
+class _Known(NamedTuple):
+    """The choices for one cell so far."""
+
+    cell: "ref[Cell]"
+    choices: dict[tuple[Any, ...], Choice]
 
 
 def registered() -> tuple[Kernel, ...]:
@@ -96,14 +104,15 @@ def choose(spec: CallSpec) -> Choice:
     if spec.tracing:
         return _choose(spec)
     key = (*spec[1:], _forced)  # all but the cell
-    known = _choices.get(spec.cell)
-    if known is None:
-        known = _choices.setdefault(spec.cell, {})
-    choice = known.get(key)
+    place = id(spec.cell)
+    known = _choices.get(place)
+    if known is None or known.cell() is not spec.cell:
+        known = _choices[place] = _Known(ref(spec.cell, lambda _: _choices.pop(place, None) and None), {})
+    choice = known.choices.get(key)
     if choice is None:
-        if len(known) >= _MOST_REMEMBERED:
-            known.clear()
-        choice = known[key] = _choose(spec)
+        if len(known.choices) >= _MOST_REMEMBERED:
+            known.choices.clear()
+        choice = known.choices[key] = _choose(spec)
     return choice
 
 

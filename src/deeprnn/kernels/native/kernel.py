@@ -19,6 +19,8 @@ _CELLS: tuple[type[Cell], ...] = (Elman, GRU, LSTM)
 """In the order of `CellKind` in csrc/deeprnn.h."""
 _PHIS = tuple(ACTIVATIONS)
 """In the order of `Phi` in csrc/deeprnn.h."""
+_CELL_CODES: dict[type[Cell], int] = {cell: code for code, cell in enumerate(_CELLS)}
+_PHI_CODES: dict[Any, int] = {phi: code for code, phi in enumerate(_PHIS)}
 
 _BATCH_AXES = Read(
     x=1,
@@ -121,8 +123,8 @@ def _tensors(call: LayerCall) -> Read:
 
 def codes(cell: Cell) -> tuple[int, bool, int, int]:
     """cell, reset_after, phi and gate_phi, as the operators take them."""
-    phi, sigma = (_PHIS.index(cell.activations.get(name, _PHIS[0])) for name in ("activation", "gate_activation"))
-    return _CELLS.index(type(cell)), isinstance(cell, GRU) and cell.reset_after, phi, sigma
+    phi, sigma = (_PHI_CODES[getattr(cell, name, _PHIS[0])] for name in ("activation", "gate_activation"))
+    return _CELL_CODES[type(cell)], isinstance(cell, GRU) and cell.reset_after, phi, sigma
 
 
 def _cell_of(kind: Kind, width: int, bias: bool, peephole: bool) -> Cell:

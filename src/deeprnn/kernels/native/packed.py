@@ -1,6 +1,7 @@
 """Weights as the compiled kernels read them, kept from one inference call to the next."""
 
 import weakref
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import torch
@@ -17,6 +18,8 @@ class _Entry(NamedTuple):
 
 
 _WEIGHT_HH = READ.index("weight_hh")
+_layout = attrgetter(*(field for field in Sizes._fields if field not in ("T", "B", "reverse")))
+"""What the layout depends on: it is the same for every T and B, and in both directions."""
 
 _kept: dict[tuple[int, ...], _Entry] = {}
 
@@ -44,8 +47,7 @@ def packed_weights(isa: int, sizes: Sizes, inputs: tuple[int, ...], owner: Tenso
         return _pack(native, isa, sizes, inputs)
     checksum = native.checksum(isa, sizes, inputs)
     storage = owner.untyped_storage()
-    # The layout is the same for every T and B.
-    key = (inputs[_WEIGHT_HH], isa, *sizes._replace(T=0, B=0, reverse=0))
+    key = (inputs[_WEIGHT_HH], isa, *_layout(sizes))
     entry = _kept.get(key)
     if entry is not None and entry.checksum == checksum and entry.alive() is storage:
         return entry.packed
