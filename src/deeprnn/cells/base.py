@@ -3,7 +3,6 @@
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from functools import cached_property
 from types import MappingProxyType
 from typing import ClassVar, Literal, NamedTuple, TypeAlias
 
@@ -195,12 +194,15 @@ class Cell:
             shapes |= {f"initial_{name}": (size,) for name, size in self.state_sizes.items()}
         return shapes
 
-    @cached_property
+    @property
     def weight_names(self) -> tuple[str, ...]:
         """The names of all weights, those of a second direction included."""
-        return tuple(
-            name + suffix for suffix in ("", "_reverse")[: self.directions] for name in self.weight_shapes(input_size=1)
-        )
+        names = self.__dict__.get("_weight_names")  # asked in every call; torch.compile knows no cached_property
+        if names is None:
+            suffixes = ("", "_reverse")[: self.directions]
+            names = tuple(name + suffix for suffix in suffixes for name in self.weight_shapes(input_size=1))
+            object.__setattr__(self, "_weight_names", names)
+        return names
 
     def initialise(self, name: str, weight: Tensor, *, one_hot: int = 0) -> None:
         """Fills one weight as `init` says; a cell whose weights start otherwise extends this.
